@@ -1,0 +1,49 @@
+# Python 3.11 or newer and make are enough: every target sets up what it needs.
+PYTHON ?= python3
+VENV = .venv
+ARGS =
+
+RUN = $(VENV)/bin/python -m
+
+.PHONY: help venv test demo lint docs build clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(VENV)/bin/pip  ## Make the virtual environment that the other targets use
+
+test: $(VENV)/.has-test  ## Run the tests; pytest's arguments go in ARGS
+	@$(RUN) pytest $(ARGS)
+
+demo: $(VENV)/.has-demo  ## Run the sample app through a whole conversation
+	@$(RUN) sample_app.demo $(ARGS)
+
+lint: $(VENV)/.has-dev  ## Check style, format and types
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+docs: $(VENV)/.has-docs  ## Build the documentation into docs/_build/html
+	$(RUN) sphinx --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build/html
+
+build: $(VENV)/.has-dev  ## Build the sdist and the wheel into dist
+	$(RUN) build
+
+clean:  ## Remove everything that the other targets made
+	rm -rf $(VENV) build dist docs/_build htmlcov *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installed once for each extra, and again when the requirements change.
+$(VENV)/.has-%: setup.cfg pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing flask_webpubsub[$*] into $(VENV) ..."
+	@$(RUN) pip install -qq --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+# pip comes last into a virtual environment: one without it is half-made, and made anew.
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo '$(PYTHON) is not Python 3.11 or newer: name one that is, as in "make test PYTHON=python3.12".' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		$(PYTHON) -c 'import sys; print("$(PYTHON) cannot make virtual environments: on Debian and Ubuntu,", \
+		"\"apt install python3.%d-venv\" (or python3-venv) adds what is missing." % sys.version_info[1])' >&2; exit 1; }
+	@$(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV)

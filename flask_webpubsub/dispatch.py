@@ -1,0 +1,220 @@
+"""The path of one message, from request to answer."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as HTTPResponse
+
+from .access import HostKeys, keys_by_host, split_origins
+from .codec import Response, decode_context, decode_event, encode_error, encode_response, is_mqtt, mqtt_version
+from .enums import WebPubSubEventType, make_error_code
+from .errors import (
+    EventError,
+    EventTooLargeError,
+    HandlerNotFoundError,
+    InvalidAccessCodeError,
+    InvalidEventError,
+    InvalidSignatureError,
+    MethodNotAllowedError,
+    WebPubSubError,
+)
+from .events import WebPubSubConnectionContext, WebPubSubEventRequest
+from .messages import Answer, Message
+from .registry import Handler, HandlerTable
+from .results import describe, is_connect, make_response
+from .settings import Settings
+from .signals import event_handled, event_rejected
+from .signature import verify_signature
+from .wire_json import make_writer
+
+logger = logging.getLogger("flask_webpubsub")
+
+#: The methods that the webhook answers.
+METHODS = ("GET", "OPTIONS", "POST")
+#: The header by which the service can be asked about a call.
+REQUEST_ID = "x-ms-client-request-id"
+
+
+class Dispatcher:
+    """Answers the webhook calls of one app.
+
+    :param app: the app, as its signals name it.
+    :param ensure_sync: makes a function that can be called of one that may be a coroutine function.
+    :param json_default: gives a JSON form to values of answers that JSON does not know.
+    """
+
+    def __init__(
+        self,
+        app: object,
+        settings: Settings,
+        ensure_sync: Callable[[Callable[..., Any]], Callable[..., Any]],
+        json_default: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.handlers = HandlerTable(keys_by_host(settings.connections), unsigned=settings.allow_unsigned)
+        #: Whether an event has come: from then on, nothing more is registered.
+        self.started = False
+        self._app = app
+        self._ensure_sync = ensure_sync
+        self._write_json = make_writer(json_default)
+
+    def dispatch(self, message: Message) -> Answer | HTTPResponse:
+        """Answer a call of the webhook.
+
+        What a handler raises comes out as it is, but for :exc:`EventError` and HTTP errors, which are answers.
+        """
+        try:
+            if message.method not in METHODS:
+                raise MethodNotAllowedError(f"The method is {message.method!r}.")
+            self._verify_access_code(message)
+            if message.method != "POST":
+                return self._validate(message)
+        except WebPubSubError as error:
+            return self._reject(error, message)
+        return self._handle_event(message)
+
+    def _handle_event(self, message: Message) -> Answer | HTTPResponse:
+        self.started = True
+        begin = perf_counter()
+        try:
+            self._verify_declared_size(message)
+            context = decode_context(message)
+            handler = self._find_handler(context)
+            self._verify_signature(context, handler)
+            request = self._decode_event(context, message, handler)
+            arguments = handler.trigger.plan.bind(request)
+        except WebPubSubError as error:
+            return self._reject(error, message)
+        result = self._call(handler, arguments, context, begin)
+        try:
+            answer = self._encode(make_response(result, request), request)
+        except WebPubSubError as error:
+            return self._reject(error, message)
+        self._tell(context, answer.status_code if isinstance(answer, HTTPResponse) else answer.status, begin)
+        return answer
+
+    def _verify_access_code(self, message: Message) -> None:
+        expected = self.settings.access_codes
+        if not expected:
+            return
+        header = message.header("x-functions-key")
+        given = [code.encode("utf-8", "replace") for code in message.query("code")]
+        if header is not None:
+            given.append(header.encode("latin-1", "replace"))
+        # No early end, so that the time it takes tells nothing.
+        if not sum(hmac.compare_digest(code, known) for code in given for known in expected):
+            raise InvalidAccessCodeError("The call brings none of the codes of WEBPUBSUB_ACCESS_CODE.")
+
+    def _validate(self, message: Message) -> Answer:
+        """Tell the service that it may send its events here (CloudEvents abuse protection)."""
+        origins = split_origins(message.header("WebHook-Request-Origin") or "")
+        if not origins:
+            raise InvalidEventError("The validation request has no WebHook-Request-Origin.")
+        trusted = self.handlers.trusted_keys.keys()
+        if not self.handlers.unsigned and trusted.isdisjoint(origins):
+            raise InvalidEventError(f"The origin {origins!r} is not trusted here: {sorted(trusted)!r} are.")
+        return Answer(200, [("WebHook-Allowed-Origin", "*")])
+
+    def _verify_declared_size(self, message: Message) -> None:
+        length, limit = message.content_length, self.settings.max_body_bytes
+        if length is not None and length > limit:
+            raise EventTooLargeError(f"The body has {length} bytes, the limit is {limit}.")
+
+    def _find_handler(self, context: WebPubSubConnectionContext) -> Handler:
+        handler = self.handlers.find(context)
+        if handler is None:
+            if not self.settings.allow_unsigned:  # so that a stranger learns nothing
+                self._verify_origin(context, self.handlers.trusted_keys)
+            raise HandlerNotFoundError(
+                f"No handler for the {describe(context)}. Register one with {_decorator_for(context)}. "
+                f"There are handlers for the hubs {self.handlers.hubs!r}."
+            )
+        return handler
+
+    def _verify_signature(self, context: WebPubSubConnectionContext, handler: Handler) -> None:
+        if handler.keys is not None:
+            self._verify_origin(context, handler.keys)
+
+    def _verify_origin(self, context: WebPubSubConnectionContext, keys: HostKeys) -> None:
+        hosts = [host for host in split_origins(context.origin) if host in keys]
+        if not hosts:
+            raise InvalidSignatureError(f"The origin {context.origin!r} is not trusted here: {sorted(keys)!r} are.")
+        trusted = [key for host in hosts for key in keys[host]]
+        if not trusted:
+            raise InvalidSignatureError(f"The connection string of {hosts!r} has no AccessKey to check with.")
+        verify_signature(context.signature, context.connection_id, trusted)
+
+    def _decode_event(
+        self, context: WebPubSubConnectionContext, message: Message, handler: Handler
+    ) -> WebPubSubEventRequest:
+        # An MQTT client must be refused in the words of its version, which stands in the body.
+        with_body = handler.trigger.plan.reads_body or (is_connect(context) and is_mqtt(context))
+        request = decode_event(context, message, with_body=with_body, max_body_bytes=self.settings.max_body_bytes)
+        message.mqtt_version = mqtt_version(request)
+        return request
+
+    def _call(
+        self, handler: Handler, arguments: dict[str, Any], context: WebPubSubConnectionContext, begin: float
+    ) -> Any:
+        try:
+            return handler.call(**arguments)
+        except (EventError, HTTPException) as error:
+            return error
+        except Exception:
+            self._tell(context, 500, begin)
+            raise
+
+    def _encode(
+        self, response: Response | HTTPResponse | None, request: WebPubSubEventRequest
+    ) -> Answer | HTTPResponse:
+        if response is None:
+            return Answer(204)
+        if isinstance(response, HTTPResponse):
+            return response
+        return encode_response(
+            response, request, write_json=self._write_json, max_state_bytes=self.settings.max_state_bytes
+        )
+
+    def _tell(self, context: WebPubSubConnectionContext, status: int, begin: float) -> None:
+        if event_handled.receivers:
+            event_handled.send(
+                self._app,
+                _async_wrapper=self._ensure_sync,
+                context=context,
+                status=status,
+                seconds=perf_counter() - begin,
+            )
+
+    def _reject(self, error: WebPubSubError, message: Message) -> Answer:
+        level = logging.ERROR if error.status >= 500 else logging.WARNING
+        logger.log(level, "Refused with %d: %s (request %r)", error.status, error, message.header(REQUEST_ID))
+        event_rejected.send(self._app, _async_wrapper=self._ensure_sync, status=error.status, error=error)
+        answer = encode_error(make_error_code(error.status), HTTPStatus(error.status).phrase, message.mqtt_version)
+        if isinstance(error, MethodNotAllowedError):
+            answer.headers.append(("Allow", ", ".join(METHODS)))
+        return answer
+
+
+def _decorator_for(context: WebPubSubConnectionContext) -> str:
+    name = context.event_name.lower()
+    if context.event_type is WebPubSubEventType.USER:
+        call = "on_message(" if name == "message" else f"on_user_event({context.event_name!r}, "
+    else:
+        call = _DECORATORS.get(name, f"trigger({context.event_name!r}, event_type={context.event_type.value!r}, ")
+    return f"@wps.{call}hub={context.hub!r})"
+
+
+_DECORATORS = {
+    "connect": "on_connect(",
+    "connected": "on_connected(",
+    "disconnected": "on_disconnected(",
+    "joined": "on_group_joined(",
+    "left": "on_group_left(",
+}

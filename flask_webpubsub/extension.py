@@ -1,0 +1,211 @@
+"""The extension: :class:`WebPubSub`, and :class:`Hub` for a hub in a module of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from flask import Flask
+
+from .access import keys_by_host
+from .blueprint import EXTENSION_KEY, make_blueprint
+from .decorators import Connection, F, Registrar
+from .dispatch import Dispatcher
+from .enums import ClientProtocols, WebPubSubEventType
+from .errors import ConfigurationError
+from .guard import Guard
+from .registry import Handler, Trigger, TriggerTable
+from .responses import NOT_GIVEN
+from .settings import CONNECTION_KEY, Settings, read_connections, read_settings, verify_access_codes, verify_hub
+
+if TYPE_CHECKING:
+    from .testing import WebPubSubTestClient
+
+logger = logging.getLogger("flask_webpubsub")
+
+
+class WebPubSub(Registrar):
+    """Answers the client events of Azure Web PubSub in a Flask app.
+
+    One extension serves any number of apps, each with its own configuration.
+
+    :param app: an app to answer events in; others by :meth:`init_app`.
+    :raises ConfigurationError: if the app's configuration can not work.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        #: The blueprint of the webhook, for CSRF exemption, ``url_for`` and the like.
+        self.blueprint = make_blueprint()
+        self._triggers = TriggerTable()
+        self._apps: WeakSet[Flask] = WeakSet()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Answer events in an app, as its ``WEBPUBSUB_*`` configuration says, which is read here once.
+
+        :raises ConfigurationError: if the configuration can not work with the handlers registered so far.
+        :raises RuntimeError: if the app has the extension already.
+        """
+        if EXTENSION_KEY in app.extensions:
+            raise RuntimeError(
+                "The app has a WebPubSub extension already. Call init_app once for each app, and either "
+                "WebPubSub(app) or init_app(app), not both."
+            )
+        settings = read_settings(app.config)
+        dispatcher = Dispatcher(app, settings, app.ensure_sync, getattr(app.json, "default", None))
+        verify_access_codes(settings.access_codes, settings.connections)
+        _warn(settings)
+        for trigger in self._triggers:
+            handler = _resolve(trigger, app, dispatcher)
+            dispatcher.handlers.verify_free(handler)
+            _add(dispatcher, handler)
+        app.extensions[EXTENSION_KEY] = dispatcher
+        app.register_blueprint(self.blueprint)
+        app.wsgi_app = Guard(app, settings.path)  # type: ignore[method-assign]
+        self._apps.add(app)
+
+    def register_hub(self, hub: Hub) -> None:
+        """Take over the handlers of a :class:`Hub`.
+
+        :raises ConfigurationError: if an event has a handler already.
+        :raises RuntimeError: if it is too late to register anything.
+        """
+        hub.registered = True
+        for trigger in hub.triggers:
+            self._register(trigger)
+
+    def test_client(self, app: Flask, hub: str | None = None) -> WebPubSubTestClient:
+        """A client that talks to an app as the service does, with the app's own connection strings.
+
+        :param hub: without it, the app's ``WEBPUBSUB_HUB``.
+        :raises ConfigurationError: if there is neither.
+        """
+        return make_test_client(app, hub)
+
+    def _register(self, trigger: Trigger) -> None:
+        dispatchers: list[tuple[Flask, Dispatcher]] = [(app, app.extensions[EXTENSION_KEY]) for app in self._apps]
+        if any(dispatcher.started for _, dispatcher in dispatchers):
+            raise RuntimeError(f"{trigger} is registered after the first event. Register all handlers at start.")
+        self._triggers.verify_free(trigger)
+        handlers = [(dispatcher, _resolve(trigger, app, dispatcher)) for app, dispatcher in dispatchers]
+        for dispatcher, handler in handlers:
+            dispatcher.handlers.verify_free(handler)
+        for dispatcher, handler in handlers:
+            _add(dispatcher, handler)
+        self._triggers.add(trigger)
+
+
+class Hub(Registrar):
+    """The handlers of one hub, for a module that does not import the app; :meth:`WebPubSub.register_hub` takes them.
+
+    :param name: the hub's name, whatever its case.
+    :param connection: the connection of the handlers that name none; see :meth:`Registrar.trigger`.
+    :raises ConfigurationError: if the service can not have a hub of this name.
+    """
+
+    def __init__(self, name: str, *, connection: Connection = NOT_GIVEN) -> None:
+        verify_hub(name)
+        self.name = name
+        self.triggers = TriggerTable()
+        self.registered = False
+        self._connection = connection
+
+    def trigger(
+        self,
+        event_name: str,
+        *,
+        event_type: WebPubSubEventType | str = WebPubSubEventType.USER,
+        hub: str | None = None,
+        client_protocols: ClientProtocols | str = ClientProtocols.ALL,
+        connection: Connection = NOT_GIVEN,
+    ) -> Callable[[F], F]:
+        """Register a function for an event of this hub; see :meth:`Registrar.trigger`."""
+        if hub is not None and hub.lower() != self.name.lower():
+            raise ConfigurationError(f"The hub {self.name!r} can not have handlers of the hub {hub!r}.")
+        return super().trigger(
+            event_name,
+            event_type=event_type,
+            hub=self.name,
+            client_protocols=client_protocols,
+            connection=self._connection if connection is NOT_GIVEN else connection,
+        )
+
+    def _register(self, trigger: Trigger) -> None:
+        if self.registered:
+            raise RuntimeError(f"{trigger} is registered after register_hub(). Call that when the hub is complete.")
+        self.triggers.verify_free(trigger)
+        self.triggers.add(trigger)
+
+
+def make_test_client(app: Flask, hub: str | None = None) -> WebPubSubTestClient:
+    """A test client for an app that has the extension; see :meth:`WebPubSub.test_client`."""
+    from .testing import WebPubSubTestClient  # the app itself never needs it
+
+    dispatcher: Dispatcher = app.extensions[EXTENSION_KEY]
+    settings = dispatcher.settings
+    hub = hub or settings.hub
+    if hub is None:
+        raise ConfigurationError("The test client needs a hub: set WEBPUBSUB_HUB, or name one.")
+    return WebPubSubTestClient(
+        app,
+        connection_string=app.config.get(CONNECTION_KEY) or None,
+        hub=hub,
+        path=settings.path,
+        access_code=settings.access_codes[0].decode() if settings.access_codes else None,
+        system_events=_HandledEvents(dispatcher, hub),
+    )
+
+
+class _HandledEvents:
+    """The events of a hub that have a handler, which are those that its service would be set to send."""
+
+    def __init__(self, dispatcher: Dispatcher, hub: str) -> None:
+        self._dispatcher = dispatcher
+        self._hub = hub.lower()
+
+    def __contains__(self, event_name: object) -> bool:
+        keys = (handler.key for handler in self._dispatcher.handlers)
+        return any(hub == self._hub and name == event_name for hub, _, name, _ in keys)
+
+
+def _resolve(trigger: Trigger, app: Flask, dispatcher: Dispatcher) -> Handler:
+    """Make a handler of a trigger, with what only the app knows."""
+    settings = dispatcher.settings
+    hub = trigger.hub or settings.hub
+    if hub is None:
+        raise ConfigurationError(f"{trigger} names no hub: set WEBPUBSUB_HUB, or hub= in its decorator.")
+    if trigger.connections is not None:
+        try:
+            accesses = read_connections(app.config, trigger.connections)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"The connection of {trigger} is wrong. {error}") from None
+        verify_access_codes(settings.access_codes, accesses)
+    else:
+        accesses = settings.connections
+    unsigned = trigger.unsigned or (trigger.connections is None and settings.allow_unsigned)
+    return Handler(
+        trigger=trigger,
+        hub=hub,
+        call=app.ensure_sync(trigger.function),
+        keys=None if unsigned else keys_by_host(accesses),
+    )
+
+
+def _add(dispatcher: Dispatcher, handler: Handler) -> None:
+    if handler.keys is None and not dispatcher.handlers.unsigned:
+        logger.warning("Events are accepted without a signature, the first of them for %s.", handler.trigger)
+    dispatcher.handlers.add(handler)
+
+
+def _warn(settings: Settings) -> None:
+    if settings.allow_unsigned:
+        logger.warning(
+            "WEBPUBSUB_ALLOW_UNSIGNED is on: the events of all handlers without a connection of their own are accepted "
+            "without a signature, from anybody."
+        )
+    for access in settings.connections:
+        if access.key is None:
+            logger.warning("The connection string of %r has no AccessKey: its events are refused.", access.endpoint)

@@ -1,0 +1,68 @@
+"""Sign a connection id as the service does, and verify that it did."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from itsdangerous.signer import HMACAlgorithm
+
+from .errors import InvalidSignatureError
+
+#: The service signs once for each of its two keys; more tokens than this are not looked at.
+MAX_TOKENS = 16
+
+_ALGORITHM = HMACAlgorithm(hashlib.sha256)
+_PREFIX = "sha256="
+
+
+def sign_connection(connection_id: str, keys: Iterable[bytes]) -> str:
+    """The ``ce-signature`` of a connection: ``sha256=<hex>`` for each key, with commas between."""
+    return ",".join(_PREFIX + _sign(key, connection_id).hex() for key in keys)
+
+
+def verify_signature(header: str | None, connection_id: str, keys: Iterable[bytes]) -> None:
+    """Check that one of the keys made one of the signatures.
+
+    Every key is tried against every signature, so that the time it takes tells nothing of which one matched.
+
+    :raises InvalidSignatureError: if none did.
+    """
+    signatures = _decode_header(header)
+    matched = False
+    # The signature covers the connection id alone, not the body.
+    for key in keys:
+        expected = _sign(key, connection_id)
+        for signature in signatures:
+            matched |= hmac.compare_digest(signature, expected)
+    if not matched:
+        raise InvalidSignatureError("No trusted key made the signature in ce-signature.")
+
+
+def _sign(key: bytes, connection_id: str) -> bytes:
+    return _ALGORITHM.get_signature(key, connection_id.encode())
+
+
+def _decode_header(header: str | None) -> list[bytes]:
+    if not header:
+        raise InvalidSignatureError("The event has no ce-signature header.")
+    if not header.isascii():
+        raise InvalidSignatureError("The ce-signature header is not ASCII.")
+    tokens = header.replace(",", " ").split()
+    if len(tokens) > MAX_TOKENS:
+        raise InvalidSignatureError(f"The ce-signature header holds more than {MAX_TOKENS} signatures.")
+    signatures = [signature for signature in map(_decode_token, tokens) if signature is not None]
+    if not signatures:
+        raise InvalidSignatureError("The ce-signature header holds no sha256=<hex> signature.")
+    return signatures
+
+
+def _decode_token(token: str) -> bytes | None:
+    digits = token[len(_PREFIX) :]
+    if len(digits) != 2 * hashlib.sha256().digest_size or token[: len(_PREFIX)].lower() != _PREFIX:
+        return None
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return None
