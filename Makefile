@@ -5,18 +5,20 @@ ARGS =
 
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help venv test demo lint docs build clean
+.PHONY: help venv test demo demo-script lint docs build clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/bin/pip  ## Make the virtual environment that the other targets use
 
 test: $(VENV)/.has-test  ## Run the tests; pytest's arguments go in ARGS
 	@$(RUN) pytest $(ARGS)
 
-demo: $(VENV)/.has-demo  ## Run the sample app through a whole conversation
-	@$(RUN) sample_app.demo $(ARGS)
+demo: demo-script  ## Run the sample app
+
+demo-script: $(VENV)/.has-demo  ## Play a whole conversation with the sample app, and check its answers
+	@$(RUN) sample_app.demo
 
 lint: $(VENV)/.has-dev  ## Check style, format and types
 	$(RUN) ruff check

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
+from functools import partial
 from operator import attrgetter
 from types import SimpleNamespace, UnionType
 from typing import IO, Annotated, Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
-from .enums import ClientProtocols, WebPubSubEventType
+from .enums import ClientProtocols, WebPubSubDataType, WebPubSubEventType
 from .errors import InvalidEventError
 from .events import UserEventRequest, WebPubSubEventRequest, request_classes
 
@@ -88,7 +89,7 @@ def _known_arguments(*classes: type[WebPubSubEventRequest]) -> dict[str, Getter]
 
 def _parameters(function: Callable[..., Any]) -> Iterator[tuple[inspect.Parameter, Any]]:
     variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    namespace = getattr(inspect.unwrap(function), "__globals__", {})
+    namespace = _namespace(function)
     for parameter in _signature(function).parameters.values():
         if parameter.kind not in variable:
             yield parameter, _evaluate(parameter.annotation, namespace)
@@ -100,6 +101,16 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 
         return inspect.signature(function, annotation_format=Format.FORWARDREF)
     return inspect.signature(function)
+
+
+def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
+    """The names that annotations may use where a handler was written, which may be a partial or an object."""
+    written = inspect.unwrap(function)
+    while isinstance(written, partial):
+        written = inspect.unwrap(written.func)
+    if not hasattr(written, "__globals__"):
+        written = inspect.unwrap(type(written).__call__)
+    return getattr(written, "__globals__", {})
 
 
 def _evaluate(annotation: Any, namespace: dict[str, Any]) -> Any:
@@ -138,8 +149,9 @@ def _get_request(request: WebPubSubEventRequest) -> WebPubSubEventRequest:
 
 
 def _get_text(request: UserEventRequest) -> str:
-    if isinstance(request.data, str) and request.body is None:
-        return request.data
+    if request.data_type is WebPubSubDataType.TEXT:
+        text: str = request.data  # to decode it again would keep it in memory twice
+        return text
     try:
         return request.get_data().decode()
     except UnicodeDecodeError as error:

@@ -11,8 +11,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as HTTPResponse
 
 from .dispatch import Dispatcher
-from .guard import MESSAGE_KEY, answering
-from .messages import Answer, Message, to_wsgi
+from .guard import VERSION_KEY, OwnResponse, own_class
+from .messages import Message, to_wsgi
 
 #: Where an app keeps its :class:`Dispatcher`, in ``app.extensions``.
 EXTENSION_KEY = "webpubsub"
@@ -38,24 +38,31 @@ def _add_rules(state: BlueprintSetupState) -> None:
 
 
 def _make_view(response_class: type[Response], dispatcher: Dispatcher) -> Callable[..., Response]:
-    answer_class = answering(response_class)
+    answer_class = own_class(response_class)
 
     def webhook(event: str = "") -> Response:
         message = Message(request.environ, _read_again)
-        request.environ[MESSAGE_KEY] = message
-        answer = dispatcher.dispatch(message)
-        if isinstance(answer, Answer):
-            return answer_class(answer.body, answer.status, [(name, to_wsgi(value)) for name, value in answer.headers])
-        return _pass_through(answer)
+        try:
+            answer = dispatcher.dispatch(message)
+        finally:
+            request.environ[VERSION_KEY] = message.mqtt_version
+        if isinstance(answer, HTTPResponse):
+            response = _make_own(answer)
+        else:
+            headers = [(name, to_wsgi(value)) for name, value in answer.headers]
+            response = answer_class(answer.body, answer.status, headers)
+        response.refuses = response.status_code >= 400
+        return response
 
     return webhook
 
 
-def _pass_through(answer: HTTPResponse) -> Response:
+def _make_own(answer: HTTPResponse) -> OwnResponse:
+    """Take over a response that a handler made, with whatever its class adds to it."""
     if not isinstance(answer, Response):
-        answer = cast(Response, Response.force_type(answer))
-    answer.__class__ = answering(type(answer))
-    return answer
+        answer = Response.force_type(answer)
+    answer.__class__ = own_class(type(cast(Response, answer)))
+    return cast(OwnResponse, answer)
 
 
 def _read_again() -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields as dataclass_fields
 from typing import Any, NamedTuple
 
 from .enums import WebPubSubDataType, WebPubSubErrorCode, error_status, make_error_code
@@ -22,9 +21,17 @@ from .events import (
     WebPubSubEventRequest,
     request_classes,
 )
-from .messages import Answer, Message, environ_name, media_type
+from .messages import Answer, Message, media_type
 from .mqtt import MqttProtocolVersion, connect_status, make_connect_code, translate_error
-from .properties import decode_metadata, decode_user_properties, encode_metadata, encode_user_properties
+from .properties import (
+    decode_metadata,
+    decode_user_properties,
+    encode_metadata,
+    encode_user_properties,
+    find_metadata,
+    find_user_properties,
+)
+from .readers import make_answer_writer, make_body_reader, make_header_reader
 from .responses import (
     NOT_GIVEN,
     ConnectEventResponse,
@@ -87,20 +94,31 @@ def decode_context(message: Message) -> WebPubSubConnectionContext:
 
     :raises InvalidEventError: if a header is missing or wrong.
     """
-    environ = message.environ
     try:
-        values = load(_CONTEXT, {name: environ[key] for name, key in _CONTEXT_HEADERS if key in environ})
+        values = _read_context(message.environ)
     except ValueError as error:
         raise InvalidEventError(f"The event's headers are wrong: {error}") from error
     event_type, type_name = values["type"]
-    if type_name.lower() != values["event_name"].lower():
-        raise InvalidEventError(f"ce-eventName is {values['event_name']!r}, but ce-type says {type_name!r}.")
-    fields = {name: values[name] for name in _CONTEXT_FIELDS if name in values}
-    fields.update(event_type=event_type, headers=message.headers)
-    physical_connection_id = values.get("physical_connection_id")
-    if physical_connection_id and (values.get("subprotocol") or "mqtt").lower() == "mqtt":
+    event_name = values["event_name"]
+    if type_name.lower() != event_name.lower():
+        raise InvalidEventError(f"ce-eventName is {event_name!r}, but ce-type says {type_name!r}.")
+    fields = {
+        "event_type": event_type,
+        "event_name": event_name,
+        "hub": values["hub"],
+        "connection_id": values["connection_id"],
+        "user_id": values["user_id"],
+        "subprotocol": values["subprotocol"],
+        "signature": values["signature"],
+        "origin": values["origin"],
+        "headers": message.headers,
+        "event_id": values["event_id"],
+        "time": values["time"],
+    }
+    physical_connection_id = values["physical_connection_id"]
+    if physical_connection_id and (values["subprotocol"] or "mqtt").lower() == "mqtt":
         return MqttConnectionContext(
-            physical_connection_id=physical_connection_id, session_id=values.get("session_id"), **fields
+            physical_connection_id=physical_connection_id, session_id=values["session_id"], **fields
         )
     return WebPubSubConnectionContext(**fields)
 
@@ -123,15 +141,15 @@ def decode_event(
     request_class = request_classes(context.event_type, context.event_name)[is_mqtt(context)]
     if issubclass(request_class, UserEventRequest):
         return _decode_user_event(context, message, max_body_bytes if with_body else None)
-    schema = _SCHEMAS.get(request_class)
-    if schema is None:
+    read = _BODY_READERS.get(request_class)
+    if read is None:
         return request_class(connection_context=context)
     if not with_body:
         return WebPubSubEventRequest(connection_context=context)
     if message.media_type != _JSON:
         raise InvalidEventError(f"The Content-Type is {message.content_type!r} where {_JSON!r} is due.")
     try:
-        values = load(schema, read_json(message.read_body(max_body_bytes)))
+        values = read(read_json(message.read_body(max_body_bytes)))
     except ValueError as error:
         raise InvalidEventError(f"The body is malformed: {error}") from error
     return request_class(connection_context=context, **values)
@@ -163,20 +181,23 @@ def is_mqtt(context: WebPubSubConnectionContext) -> bool:
 def _decode_user_event(
     context: WebPubSubConnectionContext, message: Message, max_body_bytes: int | None
 ) -> UserEventRequest:
-    data_type = _DATA_TYPES.get(message.media_type, WebPubSubDataType.BINARY if is_mqtt(context) else None)
+    content_type = message.content_type
+    data_type = _DATA_TYPES.get(content_type or "") or _DATA_TYPES.get(media_type(content_type))
     if data_type is None:
-        raise InvalidEventError(f"A message has no data type for the Content-Type {message.content_type!r}.")
+        if not is_mqtt(context):
+            raise InvalidEventError(f"A message has no data type for the Content-Type {content_type!r}.")
+        data_type = WebPubSubDataType.BINARY
     body = None if max_body_bytes is None else message.read_body(max_body_bytes)
     fields: dict[str, Any] = {
         "data": None if body is None else _decode_data(body, data_type),
         "data_type": data_type,
-        "content_type": message.content_type,
-        "metadata": decode_metadata(message.headers),
+        "content_type": content_type,
+        "metadata": find_metadata(message.environ),
         "body": body,
     }
     if not is_mqtt(context):
         return UserEventRequest(connection_context=context, **fields)
-    properties = decode_user_properties(message.headers)
+    properties = find_user_properties(message.environ)
     return MqttUserEventRequest(connection_context=context, user_properties=properties, **fields)
 
 
@@ -300,7 +321,7 @@ def mqtt_version(request: WebPubSubEventRequest) -> MqttProtocolVersion | None:
 
 
 def _encode_connect_response(response: ConnectEventResponse) -> Answer:
-    body = dump(_CONNECT_ANSWER, response)
+    body = _write_connect_answer(response)
     if isinstance(response, MqttConnectEventResponse):
         if response.subprotocol != "mqtt":
             raise ValueError("its subprotocol is not 'mqtt'.")
@@ -310,10 +331,16 @@ def _encode_connect_response(response: ConnectEventResponse) -> Answer:
 
 
 def _encode_user_response(response: UserEventResponse, write_json: Callable[[Any], bytes]) -> Answer:
-    headers = encode_metadata(response.metadata) + encode_user_properties(response.user_properties)
+    headers: list[tuple[str, str]] = []
+    if response.metadata:
+        headers += encode_metadata(response.metadata)
+    if response.user_properties:
+        headers += encode_user_properties(response.user_properties)
     if response.data is NOT_GIVEN:
         return Answer(200, [("Content-Type", _TEXT), *headers]) if response.metadata else Answer(204, headers)
-    data_type = guess_data_type(response.data) if response.data_type is None else WebPubSubDataType(response.data_type)
+    data_type = guess_data_type(response.data) if response.data_type is None else response.data_type
+    if type(data_type) is not WebPubSubDataType:
+        data_type = WebPubSubDataType(data_type)
     body = _encode_data(response.data, data_type, write_json)
     return Answer(200, [("Content-Type", _CONTENT_TYPES[data_type]), *headers], body)
 
@@ -335,6 +362,8 @@ def _encode_changed_states(
 ) -> list[tuple[str, str]]:
     if response.states is NOT_GIVEN:
         return []
+    if not isinstance(response.states, Mapping):
+        raise ValueError("its states are no map.")
     header = encode_states(response.states if response.states_cleared else {**states, **response.states})
     if len(header) > max_state_bytes:
         raise ValueError(
@@ -388,11 +417,7 @@ def _decode_user_response(answer: Answer) -> UserEventResponse | None:
 
 
 _CONTEXT = ContextSchema()
-_CONTEXT_HEADERS = [(key, environ_name(key)) for field in _CONTEXT.fields.values() if (key := field.data_key)]
-# The rest has names of its own in a context, or is only there for the service.
-_CONTEXT_FIELDS = _CONTEXT.fields.keys() & {field.name for field in dataclass_fields(WebPubSubConnectionContext)} - {
-    "states"
-}
+_read_context = make_header_reader(_CONTEXT)
 _SCHEMAS = {
     ConnectEventRequest: ConnectSchema(),
     MqttConnectEventRequest: MqttConnectSchema(),
@@ -401,7 +426,9 @@ _SCHEMAS = {
     GroupJoinedEventRequest: GroupSchema(),
     GroupLeftEventRequest: GroupSchema(),
 }
+_BODY_READERS = {request_class: make_body_reader(schema) for request_class, schema in _SCHEMAS.items()}
 _CONNECT_ANSWER = ConnectAnswerSchema()
+_write_connect_answer = make_answer_writer(_CONNECT_ANSWER)
 _MQTT_CONNECT_ANSWER = MqttConnectAnswerSchema()
 _MQTT_ACCEPT = MqttAcceptSchema()
 _MQTT_ERROR = MqttErrorAnswerSchema()

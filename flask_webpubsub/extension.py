@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
-from flask import Flask
+from flask import Flask, current_app, has_app_context
 
 from .access import keys_by_host
 from .blueprint import EXTENSION_KEY, make_blueprint
@@ -21,6 +21,7 @@ from .responses import NOT_GIVEN
 from .settings import CONNECTION_KEY, Settings, read_connections, read_settings, verify_access_codes, verify_hub
 
 if TYPE_CHECKING:
+    from .service import ClientAccess, WebPubSubServiceClient
     from .testing import WebPubSubTestClient
 
 logger = logging.getLogger("flask_webpubsub")
@@ -85,6 +86,72 @@ class WebPubSub(Registrar):
         """
         return make_test_client(app, hub)
 
+    def service_client(self, hub: str | None = None) -> WebPubSubServiceClient:
+        """The official SDK's client for a hub, with which the app reaches its clients.
+
+        It is made once for each app and hub, of the connection that the hub's handlers name, else of the app's first
+        default one, and may be used from any thread. The app is the current one, and outside of an app context the
+        only one that has the extension. Needs the extra ``service``.
+
+        :param hub: without it, the app's ``WEBPUBSUB_HUB``.
+        :raises ConfigurationError: if there is no hub, or no connection string with an AccessKey.
+        :raises RuntimeError: if it is not clear which app is meant.
+        :raises ImportError: if the extra is not installed.
+        """
+        from .service import service_client  # apps that only answer events do without the SDK
+
+        return service_client(self._find_app(), hub)
+
+    def client_access(
+        self,
+        *,
+        user_id: str | None = None,
+        roles: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        minutes_to_expire: int = 60,
+        client_protocol: str = "default",
+        hub: str | None = None,
+    ) -> ClientAccess:
+        """The URL and the token with which a client connects to a hub; nothing goes over the network.
+
+        :param user_id: who the client is; without it, it is anonymous.
+        :param roles: what the client may do, such as ``"webpubsub.sendToGroup.lobby"``.
+        :param groups: those that the client is in as soon as it is connected.
+        :param minutes_to_expire: how long the client may take to connect. An open connection stays.
+        :param client_protocol: ``"default"`` or ``"mqtt"``.
+        :param hub: without it, the app's ``WEBPUBSUB_HUB``.
+        :raises ValueError: if a value can not be right.
+        :raises TypeError: if ``roles`` or ``groups`` is a single string.
+
+        Else it is as :meth:`service_client`.
+        """
+        from .service import client_access  # as above
+
+        return client_access(
+            self._find_app(),
+            user_id=user_id,
+            roles=roles,
+            groups=groups,
+            minutes_to_expire=minutes_to_expire,
+            client_protocol=client_protocol,
+            hub=hub,
+        )
+
+    def _find_app(self) -> Flask:
+        """The current app, or else the only one."""
+        if has_app_context():
+            app: Flask = cast(Any, current_app)._get_current_object()
+            if app in self._apps:
+                return app
+            raise RuntimeError(f"The app {app.name!r} does not have this extension: call init_app(app) first.")
+        apps = list(self._apps)
+        if len(apps) != 1:
+            raise RuntimeError(
+                f"The extension is on {len(apps)} apps, and there is no app context to say which is meant: "
+                "work within 'with app.app_context():'."
+            )
+        return apps[0]
+
     def _register(self, trigger: Trigger) -> None:
         dispatchers: list[tuple[Flask, Dispatcher]] = [(app, app.extensions[EXTENSION_KEY]) for app in self._apps]
         if any(dispatcher.started for _, dispatcher in dispatchers):
@@ -102,7 +169,7 @@ class Hub(Registrar):
     """The handlers of one hub, for a module that does not import the app; :meth:`WebPubSub.register_hub` takes them.
 
     :param name: the hub's name, whatever its case.
-    :param connection: the connection of the handlers that name none; see :meth:`Registrar.trigger`.
+    :param connection: the connection of the handlers that name none; see :meth:`WebPubSub.trigger`.
     :raises ConfigurationError: if the service can not have a hub of this name.
     """
 
@@ -122,7 +189,7 @@ class Hub(Registrar):
         client_protocols: ClientProtocols | str = ClientProtocols.ALL,
         connection: Connection = NOT_GIVEN,
     ) -> Callable[[F], F]:
-        """Register a function for an event of this hub; see :meth:`Registrar.trigger`."""
+        """Register a function for an event of this hub; see :meth:`WebPubSub.trigger`."""
         if hub is not None and hub.lower() != self.name.lower():
             raise ConfigurationError(f"The hub {self.name!r} can not have handlers of the hub {hub!r}.")
         return super().trigger(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -14,13 +16,12 @@ from .events import WebPubSubClientCertificate
 from .messages import from_wsgi
 from .mqtt import MqttUserProperty
 
-# Fields of bodies. Each checks a value the same way in both directions.
 
-
-class _Checked(fields.Field[Any]):
-    """A field whose form on the wire and in Python is the same."""
+class Checked(fields.Field[Any]):
+    """A field with one function that reads it, and that writes it too where its two forms are the same."""
 
     def check(self, value: Any) -> Any:
+        """The value of what was read; a :exc:`~marshmallow.ValidationError` if it does not fit."""
         raise NotImplementedError
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
@@ -30,7 +31,10 @@ class _Checked(fields.Field[Any]):
         return self.check(value)
 
 
-class Text(_Checked):
+# Fields of bodies.
+
+
+class Text(Checked):
     """A string, which bytes or a number are not."""
 
     def check(self, value: Any) -> str:
@@ -39,39 +43,36 @@ class Text(_Checked):
         return value
 
 
-class TextList(_Checked):
+class TextList(Checked):
     """A list of strings, which one string is not."""
 
     def check(self, value: Any) -> list[str]:
-        if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list | tuple | set | frozenset) or not _are_strings(value):
             raise ValidationError("Not a list of strings.")
         return list(value)
 
 
-class TextListMap(_Checked):
+class TextListMap(Checked):
     """A map from strings to lists of strings, as claims, queries and headers are."""
 
     def check(self, value: Any) -> dict[str, list[str]]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict) or not set(map(type, value.values())) <= {list}:
             raise ValidationError("Not a map of lists of strings.")
-        for items in value.values():
-            if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-                raise ValidationError("Not a map of lists of strings.")
-        return dict(value)
+        if not _are_strings(value) or not _are_strings(chain.from_iterable(value.values())):
+            raise ValidationError("Not a map of lists of strings.")
+        return value
 
 
-class TextMap(_Checked):
+class TextMap(Checked):
     """A map from strings to strings."""
 
     def check(self, value: Any) -> dict[str, str]:
-        if not isinstance(value, Mapping) or not all(
-            isinstance(name, str) and isinstance(item, str) for name, item in value.items()
-        ):
+        if not isinstance(value, Mapping) or not _are_strings(value) or not _are_strings(value.values()):
             raise ValidationError("Not a map of strings.")
         return dict(value)
 
 
-class Flag(_Checked):
+class Flag(Checked):
     """A JSON boolean, which ``"yes"`` and ``1`` are not."""
 
     def check(self, value: Any) -> bool:
@@ -80,23 +81,23 @@ class Flag(_Checked):
         return value
 
 
-class Anything(_Checked):
+class Anything(Checked):
     """Any value at all."""
 
     def check(self, value: Any) -> Any:
         return value
 
 
-class StateMap(_Checked):
+class StateMap(Checked):
     """A map from the names of states to their values."""
 
     def check(self, value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        if not isinstance(value, Mapping) or not _are_strings(value):
             raise ValidationError("Not a map with strings as keys.")
         return value
 
 
-class DataType(_Checked):
+class DataType(Checked):
     """The name of a data type, in any case."""
 
     def check(self, value: Any) -> WebPubSubDataType:
@@ -106,13 +107,13 @@ class DataType(_Checked):
             raise ValidationError("Neither 'text', 'json' nor 'binary'.") from error
 
 
-class Base64(fields.Field[bytes]):
+class Base64(Checked):
     """Bytes, in base64 on the wire."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else base64.b64encode(value).decode("ascii")
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
+    def check(self, value: Any) -> bytes:
         if not isinstance(value, str):
             raise ValidationError("Not a base64 string.")
         try:
@@ -121,7 +122,7 @@ class Base64(fields.Field[bytes]):
             raise ValidationError("Not a base64 string.") from error
 
 
-class Certificates(fields.Field[list[WebPubSubClientCertificate]]):
+class Certificates(Checked):
     """A list of client certificates, read in one pass."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[dict[str, str]]:
@@ -130,7 +131,7 @@ class Certificates(fields.Field[list[WebPubSubClientCertificate]]):
             for item in value
         ]
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[WebPubSubClientCertificate]:
+    def check(self, value: Any) -> list[WebPubSubClientCertificate]:
         try:
             certificates = [
                 WebPubSubClientCertificate(thumbprint=item["thumbprint"], content=item.get("content"))
@@ -143,7 +144,7 @@ class Certificates(fields.Field[list[WebPubSubClientCertificate]]):
         return certificates
 
 
-class UserProperties(fields.Field[list[MqttUserProperty]]):
+class UserProperties(Checked):
     """A list of MQTT user properties: ``[{"name": …, "value": …}]``."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[dict[str, str]]:
@@ -151,7 +152,7 @@ class UserProperties(fields.Field[list[MqttUserProperty]]):
             raise ValidationError("Not a list of MqttUserProperty.")
         return [{"name": _checked_text(item.name), "value": _checked_text(item.value)} for item in value]
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[MqttUserProperty]:
+    def check(self, value: Any) -> list[MqttUserProperty]:
         try:
             return [
                 MqttUserProperty(_checked_text(item["name"]), _checked_text(item["value"]))
@@ -161,7 +162,7 @@ class UserProperties(fields.Field[list[MqttUserProperty]]):
             raise ValidationError("Not a list of objects with a name and a value.") from error
 
 
-class Code(_Checked):
+class Code(Checked):
     """A code, given its type by a function that raises :exc:`ValueError` for one that it does not know."""
 
     def __init__(self, make: Callable[[Any], Any], **kwargs: Any) -> None:
@@ -169,12 +170,25 @@ class Code(_Checked):
         self.make = make
 
     def check(self, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValidationError("Not a code.")
         try:
             return self.make(value)
         except ValueError as error:
             raise ValidationError("Not a code that is known here.") from error
+
+
+class NumberCode(Code):
+    """A code that is a whole number, which ``true``, ``5.0`` and ``"5"`` are not."""
+
+    def check(self, value: Any) -> Any:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError("Not a whole number.")
+        return super().check(value)
+
+
+def _are_strings(values: Iterable[Any]) -> bool:
+    # By type first, for all values at once: a subclass of str is rare.
+    types = set(map(type, values))
+    return types <= {str} or all(issubclass(cls, str) for cls in types)
 
 
 def _checked_text(value: Any) -> str:
@@ -189,45 +203,56 @@ def _checked_list(value: Any) -> list[Any]:
     return list(value)
 
 
-# Fields of headers.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+# Fields of headers. Each first verifies the text of a header, and then gives it its type.
 
 
-class HeaderText(fields.Field[Any]):
+class HeaderText(Checked):
     """Printable ASCII. A value that is not required and empty counts as absent."""
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return value
+    def check(self, value: str) -> Any:
+        self.verify(value)
+        return self.convert(value)
 
-    def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def verify(self, value: str) -> None:
+        """Check that a header may be as it is; a :exc:`~marshmallow.ValidationError` if not."""
         if not value.isascii() or not value.isprintable():
             raise ValidationError("Not printable ASCII.")
         if not value and self.required:
             raise ValidationError("Empty.")
+
+    def convert(self, value: str) -> Any:
+        """Give a header its type; a :exc:`~marshmallow.ValidationError` if it has none."""
         return value or None
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        if value is not None and _CONTROL.search(value):
+            raise ValidationError("Holds a control character, which no header can.")
+        return value
 
 
 class SingleHeader(HeaderText):
     """A header without a comma: servers join a header that was sent twice with one."""
 
-    def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def verify(self, value: str) -> None:
         if "," in value:
             raise ValidationError("Holds a comma, or was sent twice.")
-        return super()._deserialize(value, attr, data, **kwargs)
+        super().verify(value)
 
 
 class AnyHeader(HeaderText):
     """A header that is checked where it is used."""
 
-    def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def verify(self, value: str) -> None:
         if not value and self.required:
             raise ValidationError("Empty.")
-        return value
 
 
-class UserIdHeader(HeaderText):
+class UserIdHeader(AnyHeader):
     """A user id, in UTF-8."""
 
-    def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def convert(self, value: str) -> str:
         if not value:
             # Some servers drop a value that is not ASCII: a user must not become anonymous by that.
             raise ValidationError("Empty. Perhaps the server dropped a value that is not ASCII.")
@@ -237,34 +262,34 @@ class UserIdHeader(HeaderText):
 class TimeHeader(SingleHeader):
     """A time in UTC: ``2026-01-01T00:00:00Z``."""
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+    def convert(self, value: str) -> datetime:
         try:
-            time = datetime.fromisoformat(super()._deserialize(value, attr, data, **kwargs) or "")
-            if time.tzinfo is None:
-                raise ValidationError("Has no time zone.")
-            return time.astimezone(UTC)
+            time = datetime.fromisoformat(value)
+            if time.tzinfo is UTC:
+                return time
+            if time.tzinfo is not None:
+                return time.astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            if isinstance(error, ValidationError):
-                raise
             raise ValidationError("Not a time such as 2026-01-01T00:00:00Z.") from error
+        raise ValidationError("Has no time zone.")
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 class EventTypeHeader(SingleHeader):
     """``azure.webpubsub.user.message``: the prefix in any case, then the event's name."""
 
+    def convert(self, value: str) -> tuple[WebPubSubEventType, str]:
+        for event_type, prefix in EVENT_TYPE_PREFIXES.items():
+            length = len(prefix)
+            if value[:length].lower() == prefix and len(value) > length:
+                return event_type, value[length:]
+        raise ValidationError("Not the type of a Web PubSub event.")
+
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:
         event_type, name = value
         return f"{EVENT_TYPE_PREFIXES[event_type]}{name}"
-
-    def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> tuple[WebPubSubEventType, str]:
-        super()._deserialize(value, attr, data, **kwargs)
-        for event_type, prefix in EVENT_TYPE_PREFIXES.items():
-            if value[: len(prefix)].lower() == prefix and len(value) > len(prefix):
-                return event_type, value[len(prefix) :]
-        raise ValidationError("Not the type of a Web PubSub event.")
 
 
 #: How each event type is spelt at the start of ``ce-type``.

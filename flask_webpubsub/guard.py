@@ -12,15 +12,16 @@ from werkzeug.wsgi import ClosingIterator
 
 from .codec import encode_error
 from .enums import make_error_code
-from .messages import Answer, Environ, Message
+from .messages import Answer, Environ, to_wsgi
+from .mqtt import MqttProtocolVersion
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 logger = logging.getLogger("flask_webpubsub")
 
-#: Where the view leaves the message that it took up.
-MESSAGE_KEY = "flask_webpubsub.message"
+#: Where the view leaves the version of MQTT in which its client is to be told of an error, or ``None``.
+VERSION_KEY = "flask_webpubsub.mqtt_version"
 _ANSWERED_KEY = "flask_webpubsub.answered"
 _CONNECT = "azure.webpubsub.sys.connect"
 
@@ -35,14 +36,18 @@ class Guard:
     def __init__(self, app: Flask, path: str) -> None:
         self._app = app
         self._wsgi_app: WSGIApplication = app.wsgi_app
-        self._path = path
-        self._below = path + "/"
+        self._path = to_wsgi(path)
+        self._below = self._path + "/"
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        path: str = environ.get("PATH_INFO", "")
-        if environ["REQUEST_METHOD"] == "POST" and (path == self._path or path.startswith(self._below)):
+        if environ["REQUEST_METHOD"] == "POST":
             return self._watch(environ, start_response)
         return self._wsgi_app(environ, start_response)
+
+    def _is_for_webhook(self, environ: Environ) -> bool:
+        # Asked when the answer comes, because a middleware inside may have taken a prefix off the path.
+        path: str = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Flask reads it
+        return path == self._path or path.startswith(self._below)
 
     def _watch(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         started = False
@@ -51,7 +56,7 @@ class Guard:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
             nonlocal started, instead
             started = True
-            if _ANSWERED_KEY not in environ:
+            if _ANSWERED_KEY not in environ and self._is_for_webhook(environ):
                 instead = self._judge(environ, int(status[:3]))
             if instead is None:
                 return start_response(status, headers, exc_info)
@@ -70,10 +75,10 @@ class Guard:
 
     def _judge(self, environ: Environ, status: int) -> Answer | None:
         """Say what to answer instead of something that the view did not make; ``None`` lets it pass."""
-        message: Message | None = environ.get(MESSAGE_KEY)
-        version = None if message is None else message.mqtt_version
-        cause = "before its handler was called" if message is None else "after its handler"
-        if status == 400 and message is None and "csrf" in self._app.extensions:
+        reached = VERSION_KEY in environ
+        version: MqttProtocolVersion | None = environ.get(VERSION_KEY)
+        cause = "after its handler" if reached else "before its handler was called"
+        if status == 400 and not reached and "csrf" in self._app.extensions:
             logger.warning("CSRF protection refused an event: exempt the webhook with csrf.exempt(wps.blueprint).")
         elif status != 500:  # Flask has logged it
             logger.warning(
@@ -90,22 +95,31 @@ class Guard:
         return None if version is None else encode_error(make_error_code(status), "", version)
 
 
-def answering(response_class: type[Response]) -> type[Response]:
-    """A class of responses that the :class:`Guard` knows as the view's own when they are sent."""
-    if response_class not in _CLASSES:
-        _CLASSES[response_class] = type(response_class.__name__, (_Answering, response_class), {})
-    return _CLASSES[response_class]
+class OwnResponse(Response):
+    """A response that the view made, which the :class:`Guard` knows when it is sent.
 
+    An app may add headers to it. When it has turned an error into a success, it is the view's no more.
+    """
 
-class _Answering(Response):
     default_mimetype = None
+    refuses = True
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        environ[_ANSWERED_KEY] = True
+        if not self.refuses or self.status_code >= 400:
+            environ[_ANSWERED_KEY] = True
         return super().__call__(environ, start_response)
 
 
-_CLASSES: dict[type[Response], type[Response]] = {}
+def own_class(response_class: type[Response]) -> type[OwnResponse]:
+    """The class of the view's own responses in an app whose responses are of this class."""
+    if issubclass(response_class, OwnResponse):
+        return response_class
+    if response_class not in _OWN_CLASSES:
+        _OWN_CLASSES[response_class] = type(response_class.__name__, (OwnResponse, response_class), {})
+    return _OWN_CLASSES[response_class]
+
+
+_OWN_CLASSES: dict[type[Response], type[OwnResponse]] = {}
 
 
 def _begin(body: Iterable[bytes]) -> Iterable[bytes]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders, Headers
-from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from .errors import EventTooLargeError, InvalidEventError
 from .mqtt import MqttProtocolVersion
 
 Environ = dict[str, Any]
+
+# More digits than the length of any body has, and few enough to read.
+_MAX_DIGITS = 18
 
 
 class Message:
@@ -58,6 +61,9 @@ class Message:
     @property
     def content_length(self) -> int | None:
         """The declared size of the body in bytes; ``None`` for a chunked body."""
+        length = self.environ.get("CONTENT_LENGTH", "")
+        if length.isascii() and length.isdigit() and "HTTP_TRANSFER_ENCODING" not in self.environ:
+            return int(length[:_MAX_DIGITS])
         return get_content_length(self.environ)
 
     def read_body(self, limit: int) -> bytes:
@@ -67,32 +73,29 @@ class Message:
         :raises InvalidEventError: if it ends too early.
         """
         length = self.content_length
-        if length is None:
-            return self._read_chunked(limit)
-        if length > limit:
+        if length is not None and length > limit:
             raise EventTooLargeError(f"The body has {length} bytes, the limit is {limit}.")
-        body = self._read(length)
-        if len(body) < length and self._read_again is not None:
+        # Of a body that declares no length, one byte more than the limit shows that it is too large.
+        body = self._read(limit + 1 if length is None else length)
+        if len(body) < (1 if length is None else length) and self._read_again is not None:
             body = self._read_again()
-        if len(body) < length:
+        if len(body) > limit:
+            raise EventTooLargeError(f"The body is larger than the limit of {limit} bytes.")
+        if length is not None and len(body) < length:
             raise InvalidEventError(f"The body has {len(body)} bytes where {length} were declared.")
         return body
 
-    def _read(self, length: int) -> bytes:
-        # One read that is answered in full keeps a single copy of a large body in memory.
-        stream = self.environ["wsgi.input"]
-        body: bytes = stream.read(length)
-        while len(body) < length and (more := stream.read(length - len(body))):
-            body += more
-        return body
-
-    def _read_chunked(self, limit: int) -> bytes:
+    def _read(self, size: int) -> bytes:
+        # A body without a length has an end only where the server says so.
+        stream = get_input_stream(self.environ) if self.content_length is None else self.environ["wsgi.input"]
         try:
-            return get_input_stream(self.environ, max_content_length=limit).read()
-        except HTTPException as error:
-            if error.code == EventTooLargeError.status:
-                raise EventTooLargeError(f"The body is larger than the limit of {limit} bytes.") from error
-            raise InvalidEventError("The body ended too early.") from error
+            # One read that is answered in full keeps a single copy of a large body in memory.
+            body: bytes = stream.read(size)
+            while len(body) < size and (more := stream.read(size - len(body))):
+                body += more
+        except Exception as error:  # whatever a server raises where a body is malformed or breaks off
+            raise InvalidEventError("The body can not be read: it is malformed or ended too early.") from error
+        return body
 
 
 @dataclass
@@ -108,6 +111,7 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
+@cache
 def environ_name(header: str) -> str:
     """A header's key in a WSGI environ."""
     return "HTTP_" + header.upper().replace("-", "_")

@@ -171,12 +171,7 @@ def make_connect_code(version: MqttProtocolVersion, code: int) -> MqttConnectCod
 
 
 def make_disconnect_code(code: int) -> MqttDisconnectReasonCode | int:
-    """Give a disconnect code its type; one that MQTT does not name stays a number.
-
-    :raises ValueError: if it is no number.
-    """
-    if not isinstance(code, int):
-        raise ValueError(f"{code!r} is no reason code.")
+    """Give a disconnect code its type; one that MQTT does not name stays a number."""
     try:
         return MqttDisconnectReasonCode(code)
     except ValueError:

@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response as HTTPResponse
 
 from .codec import Response, is_message_type
 from .enums import WebPubSubDataType, WebPubSubEventType, error_status, make_error_code
 from .errors import EventError, InvalidHandlerResultError
 from .events import MqttConnectEventRequest, WebPubSubConnectionContext, WebPubSubEventRequest
+from .readers import make_answer_reader
 from .responses import (
     ConnectEventResponse,
     EventErrorResponse,
@@ -28,7 +30,6 @@ from .schemas import (
     MqttConnectAnswerSchema,
     MqttErrorAnswerSchema,
     UserAnswerSchema,
-    load,
 )
 from .wire_json import read_json
 
@@ -45,7 +46,7 @@ def make_response(result: Any, request: WebPubSubEventRequest) -> Response | HTT
     context = request.connection_context
     if isinstance(result, EventError | HTTPException):
         result = make_error_response(result)
-    elif isinstance(result, Mapping):
+    elif type(result) is dict or (not isinstance(result, WebPubSubEventResponse) and isinstance(result, Mapping)):
         result = _load_mapping(result, request)
     if context.event_type is WebPubSubEventType.USER:
         return _answer_message(result, context)
@@ -65,7 +66,7 @@ def make_error_response(error: EventError | HTTPException) -> EventErrorResponse
     if status is None or not 400 <= status <= 599:
         raise InvalidHandlerResultError(f"The handler raised a {type(error).__name__}, which is no error of an event.")
     # Werkzeug's own descriptions are meant for people in front of a browser.
-    message = str(error.description) if "description" in vars(error) else error.name
+    message = str(error.description) if "description" in vars(error) else HTTP_STATUS_CODES.get(status, "")
     return EventErrorResponse(status, message)
 
 
@@ -174,14 +175,13 @@ def _holds_mqtt_code(result: Mapping[Any, Any]) -> bool:
 
 def _load(schema: AnswerSchema, result: Mapping[Any, Any], context: WebPubSubConnectionContext) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = load(schema, result)
+        return _READERS[schema](result)
     except ValueError as error:
         keys = ", ".join(field.data_key or name for name, field in schema.fields.items())
         raise InvalidHandlerResultError(
             f"The handler of {describe(context)} returned a mapping that is no answer to it: {error} "
             f"An answer may have these keys: {keys}."
         ) from error
-    return values
 
 
 def _is_json(text: str) -> bool:
@@ -223,3 +223,5 @@ _MQTT_CONNECT = MqttConnectAnswerSchema()
 _MQTT_ERROR = MqttErrorAnswerSchema()
 _USER = UserAnswerSchema()
 _ERROR = ErrorAnswerSchema()
+_SCHEMAS: tuple[AnswerSchema, ...] = (_CONNECT, _MQTT_CONNECT, _MQTT_ERROR, _USER, _ERROR)
+_READERS = {schema: make_answer_reader(schema) for schema in _SCHEMAS}

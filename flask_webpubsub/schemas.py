@@ -19,6 +19,7 @@ from .fields import (
     EventTypeHeader,
     Flag,
     HeaderText,
+    NumberCode,
     SingleHeader,
     StateMap,
     Text,
@@ -39,15 +40,16 @@ from .mqtt import (
 from .responses import NOT_GIVEN
 
 
-def load(schema: Schema, data: Any) -> Any:
+def load(schema: Schema, data: Any) -> dict[str, Any]:
     """Read a shape of the wire.
 
     :raises ValueError: if the data does not fit, with the schema's messages by field.
     """
     try:
-        return schema.load(data)
+        values: dict[str, Any] = schema.load(data)
     except ValidationError as error:
         raise ValueError(describe(error)) from error
+    return values
 
 
 def dump(schema: Schema, obj: Any) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def _flatten(found: Any) -> str:
 # What the service sends.
 
 
-class _ServiceSchema(Schema):
+class ServiceSchema(Schema):
     """Ignores keys that this version does not know, and takes null for absent."""
 
     class Meta:
@@ -112,7 +114,7 @@ class ContextSchema(Schema):
     awpsversion = HeaderText(data_key="ce-awpsversion")
 
 
-class ConnectSchema(_ServiceSchema):
+class ConnectSchema(ServiceSchema):
     """The body of ``connect``."""
 
     claims = TextListMap(load_default=dict)
@@ -122,10 +124,10 @@ class ConnectSchema(_ServiceSchema):
     client_certificates = Certificates(data_key="clientCertificates", load_default=list)
 
 
-class MqttConnectPropertiesSchema(_ServiceSchema):
+class MqttConnectPropertiesSchema(ServiceSchema):
     """What an MQTT client's CONNECT packet says."""
 
-    protocol_version = Code(MqttProtocolVersion, data_key="protocolVersion", required=True)
+    protocol_version = NumberCode(MqttProtocolVersion, data_key="protocolVersion", required=True)
     clean_start = Flag(data_key="cleanStart")
     username = Text()
     password = Base64()
@@ -142,16 +144,16 @@ class MqttConnectSchema(ConnectSchema):
     mqtt = Nested(MqttConnectPropertiesSchema, required=True)
 
 
-class DisconnectedSchema(_ServiceSchema):
+class DisconnectedSchema(ServiceSchema):
     """The body of ``disconnected``."""
 
     reason = Text(load_default=None)
 
 
-class MqttDisconnectPacketSchema(_ServiceSchema):
+class MqttDisconnectPacketSchema(ServiceSchema):
     """What an MQTT DISCONNECT packet says."""
 
-    code = Code(make_disconnect_code, required=True)
+    code = NumberCode(make_disconnect_code, required=True)
     user_properties = UserProperties(data_key="userProperties")
 
     @post_load
@@ -159,7 +161,7 @@ class MqttDisconnectPacketSchema(_ServiceSchema):
         return MqttDisconnectPacketProperties(**data)
 
 
-class MqttDisconnectedPropertiesSchema(_ServiceSchema):
+class MqttDisconnectedPropertiesSchema(ServiceSchema):
     """How an MQTT session ended."""
 
     initiated_by_client = Flag(data_key="initiatedByClient", required=True)
@@ -176,7 +178,7 @@ class MqttDisconnectedSchema(DisconnectedSchema):
     mqtt = Nested(MqttDisconnectedPropertiesSchema, required=True)
 
 
-class GroupSchema(_ServiceSchema):
+class GroupSchema(ServiceSchema):
     """The body of ``joined`` and ``left``."""
 
     group = Text(required=True)
@@ -193,8 +195,9 @@ class AnswerSchema(Schema):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        #: The key of each spelling, in lower case.
         keys = {name: field.data_key or name for name, field in self.fields.items()}
-        self._spellings = keys | {key.lower(): key for key in keys.values()}
+        self.spellings = keys | {key.lower(): key for key in keys.values()}
 
     @pre_load
     def find_keys(self, data: Any, **kwargs: Any) -> Any:
@@ -202,7 +205,7 @@ class AnswerSchema(Schema):
             return data
         found: dict[Any, Any] = {}
         for key, value in data.items():
-            name = self._spellings.get(key.lower(), key) if isinstance(key, str) else repr(key)
+            name = self.spellings.get(key.lower(), key) if isinstance(key, str) else repr(key)
             if name in found:
                 raise ValidationError("Given twice, in different spellings.", name)
             found[name] = value
@@ -258,7 +261,7 @@ class ErrorAnswerSchema(AnswerSchema):
 class MqttRefuseSchema(AnswerSchema):
     """What the CONNACK packet of a refused MQTT client says."""
 
-    code = Code(int, required=True)
+    code = NumberCode(int, required=True)
     reason = Text(allow_none=True)
     user_properties = UserProperties(data_key="userProperties")
 

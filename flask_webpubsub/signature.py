@@ -15,6 +15,7 @@ MAX_TOKENS = 16
 
 _ALGORITHM = HMACAlgorithm(hashlib.sha256)
 _PREFIX = "sha256="
+_TOKEN_LENGTH = len(_PREFIX) + 2 * hashlib.sha256().digest_size
 
 
 def sign_connection(connection_id: str, keys: Iterable[bytes]) -> str:
@@ -59,10 +60,9 @@ def _decode_header(header: str | None) -> list[bytes]:
 
 
 def _decode_token(token: str) -> bytes | None:
-    digits = token[len(_PREFIX) :]
-    if len(digits) != 2 * hashlib.sha256().digest_size or token[: len(_PREFIX)].lower() != _PREFIX:
+    if len(token) != _TOKEN_LENGTH or token[: len(_PREFIX)].lower() != _PREFIX:
         return None
     try:
-        return bytes.fromhex(digits)
+        return bytes.fromhex(token[len(_PREFIX) :])
     except ValueError:
         return None

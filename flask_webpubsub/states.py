@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -21,8 +21,8 @@ def encode_states(states: Mapping[str, Any]) -> str:
     :raises ValueError: if a name is not a string or a value has no JSON form.
     """
     if not all(isinstance(name, str) for name in states):
-        raise ValueError("The names of states must be strings.")
-    return base64.b64encode(write_json(dict(states))).decode("ascii")
+        raise ValueError("the names of states are not all strings.")
+    return b2a_base64(write_json(dict(states)), newline=False).decode("ascii")
 
 
 def decode_states(header: str) -> Mapping[str, Any]:
@@ -30,13 +30,20 @@ def decode_states(header: str) -> Mapping[str, Any]:
 
     :raises InvalidEventError: if it is not base64 of a JSON object.
     """
-    digits = header.strip().rstrip("=").translate(_FROM_URL_SAFE)
-    if not digits:
+    if not header:
         return NO_STATES
     try:
-        states = read_json(base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True))
+        states = read_json(_decode_base64(header))
     except ValueError as error:
         raise InvalidEventError("The ce-connectionState header is not base64 of JSON.") from error
     if not isinstance(states, dict):
         raise InvalidEventError("The ce-connectionState header does not hold a JSON object.")
     return MappingProxyType(states)
+
+
+def _decode_base64(text: str) -> bytes:
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError:
+        digits = text.strip().rstrip("=").translate(_FROM_URL_SAFE)
+        return a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)

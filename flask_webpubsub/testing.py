@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping, Sequence
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from uuid import uuid4
 
 from werkzeug.test import Client
 
-from .access import parse_connection_string
+from .access import parse_connection_string, split_origins
 from .codec import STATE_HEADER, Delivery, Response, decode_response, encode_event, is_mqtt
 from .enums import WebPubSubDataType, WebPubSubEventType
 from .events import (
@@ -38,9 +38,23 @@ if TYPE_CHECKING:
 #: The events other than messages that a service can be set to send.
 SYSTEM_EVENTS = ("connect", "connected", "disconnected", "joined", "left")
 
-_EVENT_TYPES = {"joined": WebPubSubEventType.PRESENCE, "left": WebPubSubEventType.PRESENCE}
+#: The subprotocols that the service speaks itself: it picks one of them where the app picks none.
+SERVICE_SUBPROTOCOLS = (
+    "json.webpubsub.azure.v1",
+    "json.reliable.webpubsub.azure.v1",
+    "protobuf.webpubsub.azure.v1",
+    "protobuf.reliable.webpubsub.azure.v1",
+)
 
 Values = Mapping[str, str | Sequence[str]]
+
+
+class MessageOptions(TypedDict, total=False):
+    """What a message may have beside its data; see :meth:`Connection.send_event`."""
+
+    metadata: Mapping[str, str]
+    content_type: str
+    user_properties: Collection[MqttUserProperty]
 
 
 class WebPubSubTestClient:
@@ -55,6 +69,8 @@ class WebPubSubTestClient:
     :param origins: the hosts that the service calls itself, instead of those of the connection string.
     :param system_events: those that the service is set to send. Without ``connect``, every client is let in.
     :param raise_exceptions: whether an exception of the app comes out of the client, or is a 500.
+
+    All of these are attributes too, and may be changed between events.
     """
 
     __test__ = False  # for pytest, which takes what is called Test for tests
@@ -90,10 +106,12 @@ class WebPubSubTestClient:
 
     def validate(self) -> bool:
         """Ask whether events may be sent to the app, as the service does before its first event."""
-        headers = [("WebHook-Request-Origin", self.origin), ("ce-awpsversion", "1.0")]
-        answer = self.call("OPTIONS", Delivery(headers, b""))
-        allowed = (answer.header("WebHook-Allowed-Origin") or "").lower()
-        return 200 <= answer.status <= 299 and (allowed == "*" or allowed in map(str.lower, self.origins))
+        request = Delivery([("WebHook-Request-Origin", self.origin), ("ce-awpsversion", "1.0")], b"")
+        answer = self.call("OPTIONS", request)
+        if answer.status == 404:
+            answer = self.call("GET", request)
+        allowed = split_origins(answer.header("WebHook-Allowed-Origin") or "")
+        return 200 <= answer.status <= 299 and not {"*", *map(str.lower, self.origins)}.isdisjoint(allowed)
 
     def connect(
         self,
@@ -113,6 +131,8 @@ class WebPubSubTestClient:
         :param query: the query of the client's URL; a value is a string or a list of them, here and below.
         :param claims: the claims of the client's token.
         :param headers: the headers of the client's handshake.
+        :param subprotocols: those that the client offers; the connection has the one that the app picks, else the first
+            that the service speaks itself.
         :param mqtt: what an MQTT client says when it connects; without it, the client is a plain one.
         :param connection_id: for MQTT, the client id; without it, a fresh one.
         """
@@ -127,12 +147,11 @@ class WebPubSubTestClient:
                     "client_certificates": list(client_certificates),
                 }
             )
-        if connection.accepted:
-            connection._begin()
+        connection._begin(subprotocols)
         return connection
 
     def call(self, method: str, delivery: Delivery, cookies: Mapping[str, str] | None = None) -> Answer:
-        """Send one request to the webhook, just as it is given."""
+        """Send one request to the webhook, just as it is given: for what no service would send."""
         headers = [(name, to_wsgi(value)) for name, value in delivery.headers]
         if cookies:
             headers.append(("Cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())))
@@ -182,15 +201,15 @@ class Connection:
         self._next_id = 0
         self._last: tuple[WebPubSubEventRequest, Delivery] | None = None
 
-    def send_text(self, text: str, **options: Any) -> Response | None:
+    def send_text(self, text: str, **options: Unpack[MessageOptions]) -> Response | None:
         """Send a text message, user event ``message``; for the options see :meth:`send_event`."""
         return self.send_event("message", text, WebPubSubDataType.TEXT, **options)
 
-    def send_json(self, value: Any, **options: Any) -> Response | None:
+    def send_json(self, value: Any, **options: Unpack[MessageOptions]) -> Response | None:
         """Send a JSON message, user event ``message``; for the options see :meth:`send_event`."""
         return self.send_event("message", value, WebPubSubDataType.JSON, **options)
 
-    def send_bytes(self, data: bytes, **options: Any) -> Response | None:
+    def send_bytes(self, data: bytes, **options: Unpack[MessageOptions]) -> Response | None:
         """Send a binary message, user event ``message``; for the options see :meth:`send_event`."""
         return self.send_event("message", data, WebPubSubDataType.BINARY, **options)
 
@@ -253,7 +272,11 @@ class Connection:
         """
         if self._last is None:
             raise RuntimeError("There was no event that could be delivered again.")
-        return self._post(*self._last)
+        request, delivery = self._last
+        response = self._post(request, delivery)
+        if isinstance(request, ConnectEventRequest):
+            self._settle(response)
+        return response
 
     def _ask(self, fields: dict[str, Any]) -> None:
         context = self._context(WebPubSubEventType.SYSTEM, "connect")
@@ -261,17 +284,25 @@ class Connection:
             request = ConnectEventRequest(connection_context=context, **fields)
         else:
             request = MqttConnectEventRequest(connection_context=context, mqtt=self._mqtt, **fields)
-        self.response = self._deliver(request)
-        self.accepted = 200 <= self.answer.status <= 299
-        if self.accepted and isinstance(self.response, ConnectEventResponse):
-            if isinstance(self.response.user_id, str):
-                self.user_id = self.response.user_id
-            if isinstance(self.response.subprotocol, str):
-                self.subprotocol = self.response.subprotocol
+        self._settle(self._deliver(request))
 
-    def _begin(self) -> None:
+    def _settle(self, response: Response | None) -> None:
+        """Take what the app answered to ``connect``."""
+        self.response = response
+        self.accepted = 200 <= self.answer.status <= 299
+        if self.accepted and isinstance(response, ConnectEventResponse):
+            if isinstance(response.user_id, str):
+                self.user_id = response.user_id or None
+            if isinstance(response.subprotocol, str):
+                self.subprotocol = response.subprotocol or self.subprotocol
+
+    def _begin(self, offered: Sequence[str]) -> None:
+        if not self.accepted:
+            return
         if self._mqtt is not None:
             self._session_id = uuid4().hex
+        elif self.subprotocol is None:
+            self.subprotocol = next((name for name in offered if name in SERVICE_SUBPROTOCOLS), None)
         self._notify("connected", {})
 
     def _notify(self, event_name: str, fields: dict[str, Any]) -> Response | None:
@@ -329,7 +360,7 @@ class Connection:
             if name.lower() == "set-cookie":
                 for cookie in SimpleCookie(value).values():
                     self.cookies.pop(cookie.key, None)
-                    if cookie.value and cookie["max-age"] != "0":
+                    if cookie["max-age"] != "0":  # which is how Flask deletes one
                         self.cookies[cookie.key] = cookie.coded_value
 
 

@@ -17,6 +17,8 @@ def read_json(text: bytes | str) -> Any:
     """
     if isinstance(text, bytes):
         text = text.decode()
+    else:
+        text.encode()  # which a lone surrogate does not survive
     try:
         value = _DECODER.decode(text)
         if "\\u" in text:  # only an escape can bring a lone surrogate

@@ -1,0 +1,170 @@
+"""Faster readers and writers of the good path, derived from the schemas.
+
+The schemas stay the one declaration of what is on the wire. A reader reads what nearly every event looks like. Whatever
+it does not expect goes through the schema itself, whose result and whose messages are the answer; and a schema that it
+does not understand is left to marshmallow altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, missing
+from marshmallow.fields import Field
+
+from .fields import AnyHeader, Checked, HeaderText, SingleHeader
+from .messages import environ_name
+from .responses import NOT_GIVEN
+from .schemas import AnswerSchema, ServiceSchema, dump, load
+
+Reader = Callable[[Any], dict[str, Any]]
+HeaderReader = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def make_body_reader(schema: ServiceSchema) -> Reader:
+    """A function that reads bodies as :func:`load` does with the schema.
+
+    :raises ValueError: (the function) if a body does not fit.
+    """
+    if schema.unknown != EXCLUDE or not _is_plain(schema, ServiceSchema):
+        return lambda data: load(schema, data)
+    fields = [
+        (name, field.data_key or name, _read_value(field), field.load_default, field.required)
+        for name, field in schema.load_fields.items()
+    ]
+
+    def read(data: Any) -> dict[str, Any]:
+        if type(data) is not dict:
+            return load(schema, data)
+        values = {}
+        try:
+            for name, key, read_value, default, required in fields:
+                value = data.get(key)
+                if value is not None:  # null counts as absent
+                    values[name] = read_value(value)
+                elif required:
+                    return load(schema, data)
+                elif default is not missing:
+                    values[name] = default() if callable(default) else default
+        except ValidationError:
+            return load(schema, data)
+        return values
+
+    return read
+
+
+def make_answer_reader(schema: AnswerSchema) -> Reader:
+    """A function that reads mappings as :func:`load` does with the schema.
+
+    :raises ValueError: (the function) if a mapping does not fit.
+    """
+    if not _is_plain(schema, AnswerSchema):
+        return lambda data: load(schema, data)
+    fields = {
+        field.data_key or name: (name, _read_value(field), field.allow_none)
+        for name, field in schema.load_fields.items()
+    }
+    spellings = {spelling: fields[key] for spelling, key in schema.spellings.items() if key in fields}
+    always = {name for name, field in schema.load_fields.items() if field.required or field.load_default is not missing}
+
+    def read(data: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        try:
+            for key, value in data.items():
+                name, read_value, allow_none = spellings[key.lower()]
+                if name in values or (value is None and not allow_none):
+                    return load(schema, data)
+                values[name] = None if value is None else read_value(value)
+        except (AttributeError, KeyError, ValidationError):
+            return load(schema, data)
+        return values if always <= values.keys() else load(schema, data)
+
+    return read
+
+
+def make_header_reader(schema: Schema) -> HeaderReader:
+    """A function that reads the headers of a WSGI environ as :func:`load` does with the schema.
+
+    Absent headers are ``None``.
+
+    :raises ValueError: (the function) if a header does not fit.
+    """
+    names = [
+        (field.data_key or name, environ_name(field.data_key or name)) for name, field in schema.load_fields.items()
+    ]
+    nothing: dict[str, Any] = dict.fromkeys(schema.load_fields)
+
+    def read_all(environ: Mapping[str, Any]) -> dict[str, Any]:
+        return nothing | load(schema, {name: environ[key] for name, key in names if key in environ})
+
+    fields = {name: field for name, field in schema.load_fields.items() if isinstance(field, HeaderText)}
+    singles, texts, raws = (
+        [name for name, field in fields.items() if type(field).verify is verify]
+        for verify in (SingleHeader.verify, HeaderText.verify, AnyHeader.verify)
+    )
+    grouped = singles + texts + raws
+    if not _is_plain(schema, Schema) or set(grouped) != schema.load_fields.keys():
+        return read_all
+
+    keys = [environ_name(fields[name].data_key or name) for name in grouped]
+    single_count, text_count = len(singles), len(singles + texts)
+    required = [environ_name(field.data_key or name) for name, field in fields.items() if field.required]
+    converted = [
+        (name, field.convert) for name, field in fields.items() if type(field).convert is not HeaderText.convert
+    ]
+
+    def read(environ: Mapping[str, Any]) -> dict[str, Any]:
+        found = list(map(environ.get, keys))
+        # What is true of all these headers is asked once, of all of them together.
+        single = "".join(filter(None, found[:single_count]))
+        text = single + "".join(filter(None, found[single_count:text_count]))
+        if "," in single or "" in found or not text.isascii() or not text.isprintable():
+            return read_all(environ)
+        values = dict(zip(grouped, found, strict=True))
+        try:
+            for key in required:
+                environ[key]
+            for name, convert in converted:
+                if (value := values[name]) is not None:
+                    values[name] = convert(value)
+        except (KeyError, ValidationError):
+            return read_all(environ)
+        return values
+
+    return read
+
+
+def make_answer_writer(schema: AnswerSchema) -> Callable[[Any], dict[str, Any]]:
+    """A function that writes answers as :func:`dump` does with the schema.
+
+    :raises ValueError: (the function) if a value is not of its field's type.
+    """
+    if not _is_plain(schema, AnswerSchema):
+        return lambda obj: dump(schema, obj)
+    fields = [(name, field.data_key or name, field) for name, field in schema.dump_fields.items()]
+
+    def write(obj: Any) -> dict[str, Any]:
+        try:
+            return {
+                key: None if value is None else field._serialize(value, name, obj)
+                for name, key, field in fields
+                if (value := getattr(obj, name)) is not NOT_GIVEN
+            }
+        except (AttributeError, ValidationError):
+            return dump(schema, obj)
+
+    return write
+
+
+def _read_value(field: Field[Any]) -> Callable[[Any], Any]:
+    """The function of a field that reads one value, or the field's own reading where there is more to it."""
+    more = (field.validators, getattr(field, "pre_load", None), getattr(field, "post_load", None))
+    return field.check if isinstance(field, Checked) and not any(more) else field.deserialize
+
+
+def _is_plain(schema: Schema, base: type[Schema]) -> bool:
+    """Whether a schema adds nothing but fields to a class that the readers know."""
+    own = type(schema).__mro__[: type(schema).__mro__.index(base)]
+    return not any(isinstance(value, FunctionType) for cls in own for value in vars(cls).values())
