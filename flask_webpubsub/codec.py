@@ -21,6 +21,7 @@ from .events import (
     WebPubSubEventRequest,
     request_classes,
 )
+from .message_data import CONTENT_TYPES, JSON, TEXT, decode_data, encode_data, find_data_type
 from .messages import Answer, Message, media_type
 from .mqtt import MqttProtocolVersion, connect_status, make_connect_code, translate_error
 from .properties import (
@@ -65,18 +66,6 @@ Response = WebPubSubEventResponse | EventErrorResponse | MqttConnectEventErrorRe
 DEFAULT_MAX_BODY_BYTES = 2 * 1024 * 1024
 DEFAULT_MAX_STATE_BYTES = 4096
 STATE_HEADER = "ce-connectionState"
-
-_JSON = "application/json"
-_TEXT = "text/plain; charset=utf-8"
-_BINARY = "application/octet-stream"
-
-_DATA_TYPES = {
-    "text/plain": WebPubSubDataType.TEXT,
-    _JSON: WebPubSubDataType.JSON,
-    _BINARY: WebPubSubDataType.BINARY,
-    "application/x-protobuf": WebPubSubDataType.BINARY,
-}
-_CONTENT_TYPES = {WebPubSubDataType.TEXT: _TEXT, WebPubSubDataType.JSON: _JSON, WebPubSubDataType.BINARY: _BINARY}
 
 
 class Delivery(NamedTuple):
@@ -146,8 +135,8 @@ def decode_event(
         return request_class(connection_context=context)
     if not with_body:
         return WebPubSubEventRequest(connection_context=context)
-    if message.media_type != _JSON:
-        raise InvalidEventError(f"The Content-Type is {message.content_type!r} where {_JSON!r} is due.")
+    if message.media_type != JSON:
+        raise InvalidEventError(f"The Content-Type is {message.content_type!r} where {JSON!r} is due.")
     try:
         values = read(read_json(message.read_body(max_body_bytes)))
     except ValueError as error:
@@ -163,7 +152,7 @@ def encode_event(request: WebPubSubEventRequest) -> Delivery:
     context = request.connection_context
     headers = [(name, value) for name, value in _encode_context(context).items() if value is not None]
     if isinstance(request, UserEventRequest):
-        headers.append(("Content-Type", request.content_type or _CONTENT_TYPES[request.data_type]))
+        headers.append(("Content-Type", request.content_type or CONTENT_TYPES[request.data_type]))
         headers += encode_metadata(request.metadata)
         if isinstance(request, MqttUserEventRequest):
             headers += encode_user_properties(request.user_properties)
@@ -182,14 +171,18 @@ def _decode_user_event(
     context: WebPubSubConnectionContext, message: Message, max_body_bytes: int | None
 ) -> UserEventRequest:
     content_type = message.content_type
-    data_type = _DATA_TYPES.get(content_type or "") or _DATA_TYPES.get(media_type(content_type))
+    data_type = find_data_type(content_type)
     if data_type is None:
         if not is_mqtt(context):
             raise InvalidEventError(f"A message has no data type for the Content-Type {content_type!r}.")
         data_type = WebPubSubDataType.BINARY
     body = None if max_body_bytes is None else message.read_body(max_body_bytes)
+    try:
+        data = None if body is None else decode_data(body, data_type)
+    except ValueError as error:
+        raise InvalidEventError(f"The body is no {data_type.value}.") from error
     fields: dict[str, Any] = {
-        "data": None if body is None else _decode_data(body, data_type),
+        "data": data,
         "data_type": data_type,
         "content_type": content_type,
         "metadata": find_metadata(message.environ),
@@ -199,19 +192,6 @@ def _decode_user_event(
         return UserEventRequest(connection_context=context, **fields)
     properties = find_user_properties(message.environ)
     return MqttUserEventRequest(connection_context=context, user_properties=properties, **fields)
-
-
-def _decode_data(body: bytes, data_type: WebPubSubDataType) -> Any:
-    try:
-        match data_type:
-            case WebPubSubDataType.TEXT:
-                return body.decode()
-            case WebPubSubDataType.JSON:
-                return read_json(body)
-            case WebPubSubDataType.BINARY:
-                return body
-    except ValueError as error:
-        raise InvalidEventError(f"The body is no {data_type.value}.") from error
 
 
 def _encode_context(context: WebPubSubConnectionContext) -> dict[str, Any]:
@@ -279,9 +259,9 @@ def encode_error(
         raise ValueError("the error's message is not a string.")
     status = error_status(code)
     if version is None:
-        return Answer(status, [("Content-Type", _TEXT)], message.encode())
+        return Answer(status, [("Content-Type", TEXT)], message.encode())
     error = MqttConnectEventErrorResponse(translate_error(version, code), message or None)
-    return Answer(status, [("Content-Type", _JSON)], _encode_mqtt_body(error))
+    return Answer(status, [("Content-Type", JSON)], _encode_mqtt_body(error))
 
 
 def decode_response(answer: Answer, request: WebPubSubEventRequest) -> Response | None:
@@ -310,11 +290,6 @@ def decode_response(answer: Answer, request: WebPubSubEventRequest) -> Response 
         raise InvalidAnswerError(f"The answer can not be read: {error}") from error
 
 
-def is_message_type(content_type: str | None) -> bool:
-    """Whether the service takes a body of this type for a message."""
-    return not content_type or media_type(content_type) in _DATA_TYPES
-
-
 def mqtt_version(request: WebPubSubEventRequest) -> MqttProtocolVersion | None:
     """The version of MQTT in which the client is to be told that it can not connect; else ``None``."""
     return request.mqtt.protocol_version if isinstance(request, MqttConnectEventRequest) else None
@@ -327,7 +302,7 @@ def _encode_connect_response(response: ConnectEventResponse) -> Answer:
             raise ValueError("its subprotocol is not 'mqtt'.")
         if response.user_properties is not NOT_GIVEN:
             body["mqtt"] = dump(_MQTT_ACCEPT, response)
-    return Answer(200, [("Content-Type", _JSON)], write_json(body))
+    return Answer(200, [("Content-Type", JSON)], write_json(body))
 
 
 def _encode_user_response(response: UserEventResponse, write_json: Callable[[Any], bytes]) -> Answer:
@@ -337,24 +312,12 @@ def _encode_user_response(response: UserEventResponse, write_json: Callable[[Any
     if response.user_properties:
         headers += encode_user_properties(response.user_properties)
     if response.data is NOT_GIVEN:
-        return Answer(200, [("Content-Type", _TEXT), *headers]) if response.metadata else Answer(204, headers)
+        return Answer(200, [("Content-Type", TEXT), *headers]) if response.metadata else Answer(204, headers)
     data_type = guess_data_type(response.data) if response.data_type is None else response.data_type
     if type(data_type) is not WebPubSubDataType:
         data_type = WebPubSubDataType(data_type)
-    body = _encode_data(response.data, data_type, write_json)
-    return Answer(200, [("Content-Type", _CONTENT_TYPES[data_type]), *headers], body)
-
-
-def _encode_data(data: Any, data_type: WebPubSubDataType, write_json: Callable[[Any], bytes]) -> bytes:
-    if isinstance(data, bytes):
-        if data_type is WebPubSubDataType.JSON:
-            read_json(data)
-        return data
-    if data_type is WebPubSubDataType.JSON:
-        return write_json(data)
-    if not isinstance(data, str):
-        raise ValueError(f"a {type(data).__name__} is no {data_type.value} data.")
-    return data.encode()
+    body = encode_data(response.data, data_type, write_json)
+    return Answer(200, [("Content-Type", CONTENT_TYPES[data_type]), *headers], body)
 
 
 def _encode_changed_states(
@@ -374,7 +337,7 @@ def _encode_changed_states(
 
 def _encode_mqtt_error(response: MqttConnectEventErrorResponse, version: MqttProtocolVersion) -> Answer:
     code = make_connect_code(version, response.code)
-    return Answer(connect_status(code), [("Content-Type", _JSON)], _encode_mqtt_body(response))
+    return Answer(connect_status(code), [("Content-Type", JSON)], _encode_mqtt_body(response))
 
 
 def _encode_mqtt_body(response: MqttConnectEventErrorResponse) -> bytes:
@@ -385,7 +348,7 @@ def _encode_mqtt_body(response: MqttConnectEventErrorResponse) -> bytes:
 
 def _decode_error(answer: Answer, request: WebPubSubEventRequest) -> Response:
     version = mqtt_version(request)
-    if version is None or media_type(answer.header("Content-Type")) != _JSON:
+    if version is None or media_type(answer.header("Content-Type")) != JSON:
         return EventErrorResponse(answer.status, answer.body.decode())
     values = load(_MQTT_ERROR, read_json(answer.body))["mqtt"]
     values["code"] = make_connect_code(version, values["code"])
@@ -409,10 +372,10 @@ def _decode_user_response(answer: Answer) -> UserEventResponse | None:
     if not answer.body and answer.status == 204:
         return UserEventResponse(metadata=metadata, user_properties=properties) if metadata or properties else None
     content_type = answer.header("Content-Type")
-    data_type = _DATA_TYPES.get(media_type(content_type)) if content_type else WebPubSubDataType.BINARY
+    data_type = find_data_type(content_type) if content_type else WebPubSubDataType.BINARY
     if data_type is None:
         raise ValueError(f"the service takes no {content_type!r} for a message.")
-    data = _decode_data(answer.body, data_type)
+    data = decode_data(answer.body, data_type)
     return UserEventResponse(data, data_type, metadata=metadata, user_properties=properties)
 
 

@@ -208,22 +208,36 @@ class Hub(Registrar):
 
 
 def make_test_client(app: Flask, hub: str | None = None) -> WebPubSubTestClient:
-    """A test client for an app that has the extension; see :meth:`WebPubSub.test_client`."""
+    """A test client for an app that has the extension; see :meth:`WebPubSub.test_client`.
+
+    :raises RuntimeError: if the app does not have it.
+    """
     from .testing import WebPubSubTestClient  # the app itself never needs it
 
-    dispatcher: Dispatcher = app.extensions[EXTENSION_KEY]
+    dispatcher: Dispatcher | None = app.extensions.get(EXTENSION_KEY)
+    if dispatcher is None:
+        raise RuntimeError(f"The app {app.name!r} has no WebPubSub extension: call init_app(app) first.")
     settings = dispatcher.settings
     hub = hub or settings.hub
     if hub is None:
         raise ConfigurationError("The test client needs a hub: set WEBPUBSUB_HUB, or name one.")
     return WebPubSubTestClient(
         app,
-        connection_string=app.config.get(CONNECTION_KEY) or None,
+        connection_string=_connection_strings(app, dispatcher, hub),
         hub=hub,
         path=settings.path,
+        base_url=f"http://{app.config.get('SERVER_NAME') or 'localhost'}",
         access_code=settings.access_codes[0].decode() if settings.access_codes else None,
         system_events=_HandledEvents(dispatcher, hub),
     )
+
+
+def _connection_strings(app: Flask, dispatcher: Dispatcher, hub: str) -> list[str]:
+    """Those that a hub's handlers name or take by default, so that each of them has its own among them."""
+    handlers = (handler for handler in dispatcher.handlers if handler.hub.lower() == hub.lower())
+    named = [key for handler in handlers for key in handler.trigger.connections or (CONNECTION_KEY,)]
+    found = [app.config.get(key) or [] for key in dict.fromkeys(named or (CONNECTION_KEY,))]
+    return [text for value in found for text in ([value] if isinstance(value, str) else value)]
 
 
 class _HandledEvents:
@@ -234,8 +248,10 @@ class _HandledEvents:
         self._hub = hub.lower()
 
     def __contains__(self, event_name: object) -> bool:
-        keys = (handler.key for handler in self._dispatcher.handlers)
-        return any(hub == self._hub and name == event_name for hub, _, name, _ in keys)
+        return any(
+            hub == self._hub and name == event_name and event_type is not WebPubSubEventType.USER
+            for hub, event_type, name, _ in (handler.key for handler in self._dispatcher.handlers)
+        )
 
 
 def _resolve(trigger: Trigger, app: Flask, dispatcher: Dispatcher) -> Handler:

@@ -24,6 +24,12 @@ class Checked(fields.Field[Any]):
         """The value of what was read; a :exc:`~marshmallow.ValidationError` if it does not fit."""
         raise NotImplementedError
 
+    def serialize(self, attr: str, obj: Any, accessor: Any = None, **kwargs: Any) -> Any:
+        try:
+            return super().serialize(attr, obj, accessor, **kwargs)
+        except ValidationError as error:  # of which marshmallow does not say where it was
+            raise ValidationError(error.messages, self.data_key or attr) from error
+
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else self.check(value)
 
@@ -227,7 +233,7 @@ class HeaderText(Checked):
         return value or None
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        if value is not None and _CONTROL.search(value):
+        if value is not None and _CONTROL.search(_checked_text(value)):
             raise ValidationError("Holds a control character, which no header can.")
         return value
 

@@ -10,10 +10,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response as HTTPResponse
 
-from .codec import Response, is_message_type
+from .codec import Response
 from .enums import WebPubSubDataType, WebPubSubEventType, error_status, make_error_code
 from .errors import EventError, InvalidHandlerResultError
 from .events import MqttConnectEventRequest, WebPubSubConnectionContext, WebPubSubEventRequest
+from .message_data import is_message_type
 from .readers import make_answer_reader
 from .responses import (
     ConnectEventResponse,

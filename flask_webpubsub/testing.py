@@ -64,6 +64,7 @@ class WebPubSubTestClient:
     :param connection_string: of the service to play, or of several; ``None`` sends events without a signature.
     :param hub: the hub of the connections.
     :param path: where the app's webhook is.
+    :param base_url: where the app is: its host, as ``TRUSTED_HOSTS`` may want it, and the path that it is mounted at.
     :param access_code: the value of ``code`` in the webhook's URL.
     :param keys: the keys to sign with, instead of those of the connection string. An empty list sends no signature.
     :param origins: the hosts that the service calls itself, instead of those of the connection string.
@@ -82,6 +83,7 @@ class WebPubSubTestClient:
         connection_string: str | Sequence[str] | None,
         hub: str,
         path: str = "/runtime/webhooks/webpubsub",
+        base_url: str = "http://localhost",
         access_code: str | None = None,
         keys: Sequence[str] | None = None,
         origins: Sequence[str] | None = None,
@@ -93,6 +95,7 @@ class WebPubSubTestClient:
         self.wsgi_app = wsgi_app
         self.hub = hub
         self.path = path
+        self.base_url = base_url
         self.access_code = access_code
         self.keys = [access.key.decode() for access in accesses if access.key is not None] if keys is None else keys
         self.origins = ([access.host for access in accesses] or ["localhost"]) if origins is None else origins
@@ -136,18 +139,18 @@ class WebPubSubTestClient:
         :param mqtt: what an MQTT client says when it connects; without it, the client is a plain one.
         :param connection_id: for MQTT, the client id; without it, a fresh one.
         """
-        connection = Connection(self, connection_id or uuid4().hex, user_id, mqtt)
+        connection = Connection(self, connection_id or uuid4().hex, user_id, mqtt, subprotocols)
         if "connect" in self.system_events:
             connection._ask(
                 {
                     "claims": _lists({} if user_id is None else {"sub": user_id}) | _lists(claims),
                     "query": _lists(query),
                     "headers": _lists(headers),
-                    "subprotocols": ["mqtt"] if mqtt is not None else list(subprotocols),
+                    "subprotocols": connection._offered,
                     "client_certificates": list(client_certificates),
                 }
             )
-        connection._begin(subprotocols)
+        connection._begin()
         return connection
 
     def call(self, method: str, delivery: Delivery, cookies: Mapping[str, str] | None = None) -> Answer:
@@ -158,7 +161,14 @@ class WebPubSubTestClient:
         query = {} if self.access_code is None else {"code": self.access_code}
         http = Client(self.wsgi_app, use_cookies=False)
         try:
-            answer = http.open(self.path, method=method, headers=headers, query_string=query, data=delivery.body)
+            answer = http.open(
+                self.path,
+                base_url=self.base_url,
+                method=method,
+                headers=headers,
+                query_string=query,
+                data=delivery.body,
+            )
         except Exception:
             if self.raise_exceptions:
                 raise
@@ -180,6 +190,7 @@ class Connection:
         connection_id: str,
         user_id: str | None,
         mqtt: MqttConnectProperties | None = None,
+        subprotocols: Sequence[str] = (),
     ) -> None:
         self.connection_id = connection_id
         self.user_id = user_id
@@ -196,6 +207,7 @@ class Connection:
         self.answer = Answer(204)
         self._client = client
         self._mqtt = mqtt
+        self._offered = ["mqtt"] if mqtt is not None else list(subprotocols)
         self._physical_connection_id = uuid4().hex
         self._session_id: str | None = None
         self._next_id = 0
@@ -268,6 +280,8 @@ class Connection:
     def retry(self) -> Response | None:
         """Deliver the last event again, as the service does when it got no answer: the same event with the same id.
 
+        A client that was refused, and is let in by that, is connected as after the first time.
+
         :raises RuntimeError: if there was no event.
         """
         if self._last is None:
@@ -275,7 +289,10 @@ class Connection:
         request, delivery = self._last
         response = self._post(request, delivery)
         if isinstance(request, ConnectEventRequest):
+            refused = not self.accepted
             self._settle(response)
+            if refused:
+                self._begin()
         return response
 
     def _ask(self, fields: dict[str, Any]) -> None:
@@ -296,13 +313,13 @@ class Connection:
             if isinstance(response.subprotocol, str):
                 self.subprotocol = response.subprotocol or self.subprotocol
 
-    def _begin(self, offered: Sequence[str]) -> None:
+    def _begin(self) -> None:
         if not self.accepted:
             return
         if self._mqtt is not None:
             self._session_id = uuid4().hex
         elif self.subprotocol is None:
-            self.subprotocol = next((name for name in offered if name in SERVICE_SUBPROTOCOLS), None)
+            self.subprotocol = next((name for name in self._offered if name in SERVICE_SUBPROTOCOLS), None)
         self._notify("connected", {})
 
     def _notify(self, event_name: str, fields: dict[str, Any]) -> Response | None:
