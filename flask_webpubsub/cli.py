@@ -174,7 +174,8 @@ def _request_handler(wiring: Wiring | None) -> type[WSGIRequestHandler]:
 
     class RequestHandler(WSGIRequestHandler):
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            if path is None or self.path.partition("?")[0] != path or str(code)[:1] not in "2":
+            asked = getattr(self, "path", "")  # which a malformed request lacks
+            if path is None or asked.partition("?")[0] != path or not str(code).startswith("2"):
                 super().log_request(code, size)
 
     return RequestHandler
