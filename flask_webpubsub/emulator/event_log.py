@@ -106,13 +106,15 @@ class EventLog(Sequence[LoggedEvent]):
         :param timeout: in seconds.
         :raises TimeoutError: if they do not come in time.
         """
+        deadline = time.monotonic() + timeout
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._find(event_name, connection_id)) >= count, timeout):
-                raise TimeoutError(
-                    f"{len(self._find(event_name, connection_id))} of {count} events {event_name!r} came within "
-                    f"{timeout} seconds. There were {[event.event_name for event in self._events[-20:]]}."
-                )
-            return self._find(event_name, connection_id)[count - 1]
+            while len(found := self._find(event_name, connection_id)) < count:
+                if not self._changed.wait(deadline - time.monotonic()):
+                    raise TimeoutError(
+                        f"{len(found)} of {count} events {event_name!r} came within {timeout} seconds. "
+                        f"There were {[event.event_name for event in self._events[-20:]]}."
+                    )
+            return found[count - 1]
 
     def clear(self) -> None:
         """Forget the events so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import threading
 from types import TracebackType
@@ -84,5 +85,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def bind_host(host: str) -> str:
-    """The address to listen at for a host of this machine: a name may have several."""
-    return "127.0.0.1" if host.endswith("localhost") else host
+    """The address to listen at for a service of this name: never one that other machines reach."""
+    try:
+        return host if ipaddress.ip_address(host).is_loopback else "127.0.0.1"
+    except ValueError:
+        return "127.0.0.1"  # what localhost means

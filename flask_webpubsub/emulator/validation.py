@@ -77,7 +77,7 @@ class Validations:
         finally:
             known.task = None
         known.failures = known.failures + 1 if known.error else 0
-        known.due = asyncio.get_running_loop().time() + self._pause(known)
+        known.due = asyncio.get_running_loop().time() + pause_after(known.failures, self._options)
 
     async def _ask(self, url: str) -> Answer:
         headers = [("WebHook-Request-Origin", self._origin), ("ce-awpsversion", "1.0")]
@@ -87,11 +87,13 @@ class Validations:
             answer = await call_repeatedly(lambda: self._webhook.call("GET", url, headers), delays)
         return answer
 
-    def _pause(self, known: _Validation) -> float:
-        if not known.failures:
-            return self._options.validation_cache_seconds
-        first, longest = self._options.validation_retry_seconds
-        return min(longest, first * 2.0 ** min(known.failures - 1, 30))
+
+def pause_after(failures: int, options: Options) -> float:
+    """How many seconds later a URL is asked again, after so many failures in a row."""
+    if not failures:
+        return options.validation_cache_seconds
+    first, longest = options.validation_retry_seconds
+    return min(longest, first * 2.0 ** min(failures - 1, 30))
 
 
 def _judge(answer: Answer, url: str, origin: str) -> str:

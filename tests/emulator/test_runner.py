@@ -8,6 +8,7 @@ import json
 import threading
 import urllib.request
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -139,6 +140,14 @@ def test_a_ready_app_has_its_own_keys_and_host() -> None:
         assert context.origin == "127.0.0.1"
         assert str(context.signature).count("sha256=") == 2
     assert app.config["WEBPUBSUB_CONNECTION_STRING"] is own
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="This machine has no IPv6.")
+def test_a_ready_app_may_have_an_address_of_ipv6() -> None:
+    app, _ = make_ready_app(f"Endpoint=http://[::1]:7080;AccessKey={KEY};")
+    with Emulator(app) as service:
+        assert service.url.startswith("http://[::1]:")
+        assert talk(service.client_url(), "a") == ["chat 1: a"]
 
 
 def test_the_path_and_the_access_code_are_the_apps() -> None:
@@ -303,7 +312,9 @@ def test_event_handlers_can_be_set_with_paths_of_the_app() -> None:
         assert len(service.events) == 1
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "http://", "http://{hub}.example/", "nonsense", "http://a:0/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "http://", "http://{hub}.example/", "nonsense", "http://a:0/", "http://a:x/"]
+)
 def test_an_event_handler_that_can_not_be_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="host"), Emulator(handlers=[EventHandler(url_template=url)]):
         pass

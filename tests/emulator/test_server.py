@@ -15,8 +15,10 @@ import pytest
 from azure.messaging.webpubsubservice import WebPubSubServiceClient
 
 from flask_webpubsub import UserEventResponse
-from flask_webpubsub.emulator import Emulator, EventHandler, RunningEmulator
+from flask_webpubsub.emulator import Emulator, EventHandler, Options, RunningEmulator
 from flask_webpubsub.emulator.control import SETTINGS_PATH, send_wiring
+from flask_webpubsub.emulator.server import Service
+from flask_webpubsub.emulator.thread import ServiceThread, bind_host, listen
 from flask_webpubsub.emulator.wiring import Identity, Wiring
 from flask_webpubsub.signature import sign_connection
 from flask_webpubsub.wire_json import read_json, write_json
@@ -129,6 +131,21 @@ def test_settings_of_another_shape_are_refused(service: RunningEmulator, body: b
     assert call(service, "PUT", SETTINGS_PATH, body, {"ce-signature": _sign(body, service)}).status == 400
 
 
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("localhost", "127.0.0.1"),
+        ("chat.localhost", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "::1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("emulator", "127.0.0.1"),
+    ],
+)
+def test_other_machines_never_reach_it_by_default(host: str, address: str) -> None:
+    assert bind_host(host) == address
+
+
 # The end.
 
 
@@ -171,6 +188,13 @@ def test_after_the_end_nothing_listens(service: RunningEmulator) -> None:
     service.stop()
     with pytest.raises(ConnectionRefusedError):
         call(service, "GET", "/")
+
+
+def test_what_keeps_it_from_starting_is_raised_where_it_is_started() -> None:
+    listener = listen("127.0.0.1", 0)
+    listener.close()
+    with pytest.raises(OSError, match=r"Bad file descriptor|Invalid argument"):
+        ServiceThread(Service(Options.fast(), Identity()), listener).start()
 
 
 def test_rest_and_clients_share_one_port(service: RunningEmulator) -> None:
