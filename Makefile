@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV = .venv
 ARGS =
+PORT ?= 5000
 
 RUN = $(VENV)/bin/python -m
 
@@ -15,7 +16,9 @@ venv: $(VENV)/bin/pip  ## Make the virtual environment that the other targets us
 test: $(VENV)/.has-test  ## Run the tests; pytest's arguments go in ARGS
 	@$(RUN) pytest $(ARGS)
 
-demo: demo-script  ## Run the sample app
+demo: $(VENV)/.has-demo  ## Chat in the browser: the sample app and a local service; Ctrl-C ends it
+	@echo "Open http://127.0.0.1:$(PORT) in two windows, and chat. Ctrl-C ends it."
+	@exec $(RUN) flask --app sample_app webpubsub dev --port $(PORT)
 
 demo-script: $(VENV)/.has-demo  ## Play a whole conversation with the sample app, and check its answers
 	@$(RUN) sample_app.demo

@@ -1,6 +1,6 @@
-"""A small chat: what a Flask app that answers the events of Azure Web PubSub looks like.
+"""A chat in the browser: what a Flask app that answers the events of Azure Web PubSub looks like.
 
-Run it with ``flask --app sample_app --debug run``, where it trusts the local emulator. Deployed, it reads
+Run it with ``flask --app sample_app webpubsub dev``, which starts the local emulator beside it. Deployed, it reads
 ``FLASK_WEBPUBSUB_CONNECTION_STRING`` and the other ``FLASK_`` variables from its environment.
 """
 
@@ -12,12 +12,13 @@ from typing import Any
 from flask import Flask
 from flask.helpers import get_debug_flag
 
-from flask_webpubsub import WebPubSub
 from flask_webpubsub.access import DEVELOPMENT_CONNECTION_STRING
 
-from . import chat
+from . import chat, views
+from .extensions import wps
 
-wps = WebPubSub()
+__all__ = ["create_app", "wps"]
+
 wps.register_hub(chat.hub)
 
 
@@ -34,4 +35,5 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     if app.debug:
         app.config.setdefault("WEBPUBSUB_CONNECTION_STRING", DEVELOPMENT_CONNECTION_STRING)
     wps.init_app(app)
+    app.register_blueprint(views.pages)
     return app

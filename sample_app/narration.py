@@ -57,6 +57,12 @@ class Screen:
         for line in body.decode(errors="replace").splitlines():
             self._print(f"      {line}", "")
 
+    def call(self, method: str, path: str, body: bytes) -> None:
+        """Show a call of the app to its service."""
+        self._print(f"      ⇒ {method} {path}", "35")
+        if body:
+            self._print(f"          {json.dumps(json.loads(body), ensure_ascii=False)}", "")
+
     def _print(self, text: str, style: str) -> None:
         print(f"\033[{style}m{text}\033[0m" if self._coloured and style else text, file=self._out, flush=True)
 

@@ -120,8 +120,9 @@ def test_a_connection_that_only_some_handlers_name_is_the_hubs() -> None:
 
 @pytest.mark.parametrize("ask", [WebPubSub.service_client, WebPubSub.client_access])
 def test_a_hub_must_be_named_somewhere(ask: Any) -> None:
+    app = make_app(hub=None)  # held: an extension does not keep its apps alive
     with pytest.raises(ConfigurationError, match=r"needs a hub: set WEBPUBSUB_HUB"):
-        ask(WebPubSub(make_app(hub=None)))
+        ask(WebPubSub(app))
 
 
 @pytest.mark.parametrize("hub", ["9", "a-b", "a/b"])
@@ -131,13 +132,15 @@ def test_a_hub_that_can_not_be_is_refused(wps: WebPubSub, hub: str) -> None:
 
 
 def test_without_a_connection_string_there_is_no_client() -> None:
-    wps = WebPubSub(make_app(connection_string=None, WEBPUBSUB_ALLOW_UNSIGNED=True))
+    app = make_app(connection_string=None, WEBPUBSUB_ALLOW_UNSIGNED=True)
+    wps = WebPubSub(app)
     with pytest.raises(ConfigurationError, match=r"WEBPUBSUB_CONNECTION_STRING holds nothing. Set app.config"):
         wps.service_client()
 
 
 def test_a_connection_string_without_a_key_makes_no_client() -> None:
-    wps = WebPubSub(make_app(connection_string=f"Endpoint=https://{HOST};Version=1.0;"))
+    app = make_app(connection_string=f"Endpoint=https://{HOST};Version=1.0;")
+    wps = WebPubSub(app)
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=f"'https://{HOST}' has no AccessKey"):
             wps.service_client()

@@ -173,7 +173,7 @@ def test_forged_tokens_are_refused() -> None:
     with pytest.raises(TokenError, match="not signed with an AccessKey"):
         verify(make("a-key-that-somebody-made-up-to-try-it-here"))
     with pytest.raises(TokenError, match="can not be taken"):
-        verify(jwt.encode({"aud": AUDIENCE, "exp": time.time() + 60}, None, algorithm="none"))
+        verify(jwt.encode({"aud": AUDIENCE, "exp": time.time() + 60}, "", algorithm="none"))
     with pytest.raises(TokenError, match="can not be taken"):
         verify(make(algorithm="HS512"))
     head, _, signature = make().split(".")
