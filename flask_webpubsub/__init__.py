@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from .deferred import defer
 from .enums import ClientProtocols, WebPubSubDataType, WebPubSubErrorCode, WebPubSubEventType
 from .errors import (
     ConfigurationError,
     EventError,
+    EventStillRunningError,
     EventTooLargeError,
     HandlerNotFoundError,
     InvalidAccessCodeError,
     InvalidAnswerError,
     InvalidEventError,
     InvalidHandlerResultError,
+    InvalidIdentityError,
     InvalidSignatureError,
+    KeysUnavailableError,
     MethodNotAllowedError,
+    OnceStoreError,
     WebPubSubError,
 )
 from .events import (
@@ -64,6 +69,7 @@ __all__ = [
     "DisconnectedEventRequest",
     "EventError",
     "EventErrorResponse",
+    "EventStillRunningError",
     "EventTooLargeError",
     "GroupJoinedEventRequest",
     "GroupLeftEventRequest",
@@ -73,7 +79,9 @@ __all__ = [
     "InvalidAnswerError",
     "InvalidEventError",
     "InvalidHandlerResultError",
+    "InvalidIdentityError",
     "InvalidSignatureError",
+    "KeysUnavailableError",
     "MethodNotAllowedError",
     "MqttConnectEventErrorResponse",
     "MqttConnectEventRequest",
@@ -90,6 +98,7 @@ __all__ = [
     "MqttUserProperty",
     "MqttV311ConnectReturnCode",
     "MqttV500ConnectReasonCode",
+    "OnceStoreError",
     "UserEventRequest",
     "UserEventResponse",
     "WebPubSub",
@@ -101,6 +110,7 @@ __all__ = [
     "WebPubSubEventRequest",
     "WebPubSubEventResponse",
     "WebPubSubEventType",
+    "defer",
     "event_handled",
     "event_rejected",
 ]

@@ -69,7 +69,7 @@ def plan_arguments(
                     f"{function_name(function)}() takes a {wanted[0].__name__}, which the {event_type.value} event "
                     f"{event_name!r} never is: it is a {' or a '.join(dict.fromkeys(cls.__name__ for cls in classes))}."
                 )
-            getters[name] = _get_request
+            getters[name] = get_request
             reads_body = True
         elif name in known:
             getters[name] = _DATA_GETTERS.get(_data_form(annotation), known[name]) if name == "data" else known[name]
@@ -80,6 +80,11 @@ def plan_arguments(
                 f"does not have. It has: {', '.join(sorted(known))}."
             )
     return ArgumentPlan(getters, reads_body)
+
+
+def takes_raw_data(plan: ArgumentPlan) -> bool:
+    """Whether a handler asks for a message as text, bytes or a stream, whatever its type."""
+    return plan.getters.get("data") in _DATA_GETTERS.values()
 
 
 def _known_arguments(*classes: type[WebPubSubEventRequest]) -> dict[str, Getter]:
@@ -144,7 +149,8 @@ def _data_form(annotation: Any) -> Any:
     return found[0] if len(found) == 1 and found[0] in list(_DATA_GETTERS) else None
 
 
-def _get_request(request: WebPubSubEventRequest) -> WebPubSubEventRequest:
+def get_request(request: WebPubSubEventRequest) -> WebPubSubEventRequest:
+    """The request itself."""
     return request
 
 
@@ -184,7 +190,7 @@ _DATA_GETTERS: dict[Any, Getter] = {
 }
 
 _COMMON: dict[str, Getter] = {
-    "request": _get_request,
+    "request": get_request,
     "connection_context": attrgetter("connection_context"),
     "states": attrgetter("connection_context.states"),
     "user_id": attrgetter("connection_context.user_id"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as HTTPResponse
 
+from .deferred import DEFERRED_KEY, WAITING_KEY, run_later
 from .dispatch import Dispatcher
 from .guard import VERSION_KEY, OwnResponse, own_class
 from .messages import Message, to_wsgi
@@ -31,14 +33,14 @@ def make_blueprint() -> Blueprint:
 def _add_rules(state: BlueprintSetupState) -> None:
     dispatcher: Dispatcher = state.app.extensions[EXTENSION_KEY]
     path = dispatcher.settings.path
-    view = _make_view(cast(type[Response], state.app.response_class), dispatcher)
+    view = _make_view(cast(Flask, state.app), dispatcher)
     for rule in (path, f"{path}/", f"{path}/<path:event>"):
         # Flask's own answer to OPTIONS lacks the header that the service looks for.
         state.add_url_rule(rule, "webhook", view, methods=_METHODS, provide_automatic_options=False)
 
 
-def _make_view(response_class: type[Response], dispatcher: Dispatcher) -> Callable[..., Response]:
-    answer_class = own_class(response_class)
+def _make_view(app: Flask, dispatcher: Dispatcher) -> Callable[..., Response]:
+    answer_class = own_class(app.response_class)
 
     def webhook(event: str = "") -> Response:
         message = Message(request.environ, _read_again)
@@ -52,6 +54,8 @@ def _make_view(response_class: type[Response], dispatcher: Dispatcher) -> Callab
             headers = [(name, to_wsgi(value)) for name, value in answer.headers]
             response = answer_class(answer.body, answer.status, headers)
         response.refuses = response.status_code >= 400
+        if (calls := message.environ.pop(DEFERRED_KEY, None)) is not None:
+            response.call_on_close(partial(run_later, calls, app, message.environ.get(WAITING_KEY)))
         return response
 
     return webhook

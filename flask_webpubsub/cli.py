@@ -15,6 +15,7 @@ from flask.cli import NoAppException, ScriptInfo, pass_script_info, show_server_
 from flask.helpers import get_debug_flag
 from werkzeug.serving import WSGIRequestHandler, is_running_from_reloader, run_simple
 
+from .commands import COMMANDS
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class DevelopmentError(click.ClickException):
 @click.group()
 def webpubsub() -> None:
     """Azure Web PubSub on this machine."""
+
+
+for _command in COMMANDS:
+    webpubsub.add_command(_command)
 
 
 @webpubsub.command()

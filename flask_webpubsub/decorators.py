@@ -9,7 +9,8 @@ from typing import Any, TypeVar, overload
 from .arguments import plan_arguments
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
-from .registry import Trigger, verify_event_name
+from .payloads import Payload, SchemaLike, make_schemas
+from .registry import Trigger, verify_event_name, verify_once
 from .responses import NOT_GIVEN, NotGiven
 from .settings import verify_hub
 
@@ -34,6 +35,10 @@ class Registrar:
         hub: str | None = None,
         client_protocols: ClientProtocols | str = ClientProtocols.ALL,
         connection: Connection = NOT_GIVEN,
+        schema: SchemaLike | None = None,
+        reply_schema: SchemaLike | None = None,
+        schema_errors: bool | None = None,
+        once: bool | None = None,
     ) -> Callable[[F], F]:
         """Register a function for an event: the general form, with the properties of the Azure Functions trigger.
 
@@ -46,7 +51,13 @@ class Registrar:
         :param client_protocols: ``"all"``, ``"webPubSub"`` or ``"mqtt"``.
         :param connection: the keys in ``app.config`` of the connection strings that events are checked with, instead of
             ``WEBPUBSUB_CONNECTION_STRING``. A literal ``None`` accepts events without a signature.
-        :raises TypeError: if the function takes an argument that the event does not have.
+        :param schema: a marshmallow schema, a class or an instance, that loads the data of a user event; what does not
+            fit is answered with 400, and the function is not called.
+        :param reply_schema: a marshmallow schema that dumps what the function returns for a user event.
+        :param schema_errors: whether that 400 says what does not fit; without it, as ``WEBPUBSUB_SCHEMA_ERRORS`` says.
+        :param once: ``True`` calls the function once for each event, however often it is delivered, for user events and
+            ``connect``; ``False`` does not. Without it, user events are handled as ``WEBPUBSUB_ONCE`` says.
+        :raises TypeError: if the function takes an argument that the event does not have, or a schema is none.
         :raises ConfigurationError: if a name can not be right, or the event has a handler already.
         :raises RuntimeError: if it is too late to register anything.
         """
@@ -55,19 +66,25 @@ class Registrar:
         verify_event_name(kind, event_name)
         if hub is not None:
             verify_hub(hub)
+        verify_once(kind, event_name, once)
         connections = _make_connections(connection)
+        schemas = make_schemas(kind, schema, reply_schema, schema_errors)
 
         def register(function: F) -> F:
+            plan = plan_arguments(function, kind, event_name, protocols)
+            payload = None if schemas is None else Payload(schemas, plan)
             self._register(
                 Trigger(
                     function=function,
-                    plan=plan_arguments(function, kind, event_name, protocols),
+                    plan=plan if payload is None else payload.plan,
                     event_type=kind,
                     event_name=event_name,
                     protocols=protocols,
                     hub=hub,
                     connections=connections,
                     unsigned=connection is None,
+                    payload=payload,
+                    once=once,
                 )
             )
             return function
@@ -81,16 +98,29 @@ class Registrar:
         hub: str | None = None,
         client_protocols: ClientProtocols | str = ClientProtocols.ALL,
         connection: Connection = NOT_GIVEN,
+        schema: SchemaLike | None = None,
+        reply_schema: SchemaLike | None = None,
+        schema_errors: bool | None = None,
+        once: bool | None = None,
     ) -> Callable[[F], F]:
         """Register a function for a user event by its name; see :meth:`trigger`."""
         if callable(event_name):
             raise TypeError("on_user_event() takes the event's name first: @on_user_event('name').")
-        return self.trigger(event_name, hub=hub, client_protocols=client_protocols, connection=connection)
+        return self.trigger(
+            event_name,
+            hub=hub,
+            client_protocols=client_protocols,
+            connection=connection,
+            schema=schema,
+            reply_schema=reply_schema,
+            schema_errors=schema_errors,
+            once=once,
+        )
 
     @property
-    def on_message(self) -> EventDecorator:
+    def on_message(self) -> MessageDecorator:
         """Register a function for what clients without a subprotocol send."""
-        return EventDecorator(self, "message", WebPubSubEventType.USER)
+        return MessageDecorator(self, "message", WebPubSubEventType.USER)
 
     @property
     def on_connect(self) -> EventDecorator:
@@ -137,27 +167,39 @@ class EventDecorator:
         hub: str | None = None,
         client_protocols: ClientProtocols | str = ClientProtocols.ALL,
         connection: Connection = NOT_GIVEN,
+        once: bool | None = None,
     ) -> Callable[[F], F]: ...
 
+    def __call__(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        # Options that this event does not have are refused by trigger(), which says why.
+        if function is not None and not callable(function):
+            raise TypeError(f"The decorator of {self._event_name!r} takes options by name, such as hub={function!r}.")
+        register = self._registrar.trigger(self._event_name, event_type=self._event_type, **options)
+        return register if function is None else register(function)
+
+
+class MessageDecorator(EventDecorator):
+    """An :class:`EventDecorator` for messages, which may have schemas too."""
+
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+
+    @overload
     def __call__(
         self,
-        function: Callable[..., Any] | None = None,
         /,
         *,
         hub: str | None = None,
         client_protocols: ClientProtocols | str = ClientProtocols.ALL,
         connection: Connection = NOT_GIVEN,
-    ) -> Any:
-        if function is not None and not callable(function):
-            raise TypeError(f"The decorator of {self._event_name!r} takes options by name, such as hub={function!r}.")
-        register = self._registrar.trigger(
-            self._event_name,
-            event_type=self._event_type,
-            hub=hub,
-            client_protocols=client_protocols,
-            connection=connection,
-        )
-        return register if function is None else register(function)
+        schema: SchemaLike | None = None,
+        reply_schema: SchemaLike | None = None,
+        schema_errors: bool | None = None,
+        once: bool | None = None,
+    ) -> Callable[[F], F]: ...
+
+    def __call__(self, function: Any = None, /, **options: Any) -> Any:
+        return super().__call__(function, **options)
 
 
 def _make(enum: type[E], value: str, name: str) -> E:

@@ -14,9 +14,11 @@ from werkzeug.wrappers import Response as HTTPResponse
 
 from .access import HostKeys, keys_by_host, split_origins
 from .codec import Response, decode_context, decode_event, encode_error, encode_response, is_mqtt, mqtt_version
+from .deferred import DEFERRED_KEY, call_handler
 from .enums import WebPubSubEventType, make_error_code
 from .errors import (
     EventError,
+    EventStillRunningError,
     EventTooLargeError,
     HandlerNotFoundError,
     InvalidAccessCodeError,
@@ -25,6 +27,7 @@ from .errors import (
     MethodNotAllowedError,
     WebPubSubError,
 )
+from .event_lines import REQUEST_ID, log_event
 from .events import WebPubSubConnectionContext, WebPubSubEventRequest
 from .messages import Answer, Message
 from .registry import Handler, HandlerTable
@@ -32,14 +35,13 @@ from .results import describe, is_connect, make_response
 from .settings import Settings
 from .signals import event_handled, event_rejected
 from .signature import verify_signature
+from .tracing import trace_events
 from .wire_json import make_writer
 
 logger = logging.getLogger("flask_webpubsub")
 
 #: The methods that the webhook answers.
 METHODS = ("GET", "OPTIONS", "POST")
-#: The header by which the service can be asked about a call.
-REQUEST_ID = "x-ms-client-request-id"
 
 
 class Dispatcher:
@@ -48,6 +50,7 @@ class Dispatcher:
     :param app: the app, as its signals name it.
     :param ensure_sync: makes a function that can be called of one that may be a coroutine function.
     :param json_default: gives a JSON form to values of answers that JSON does not know.
+    :param verify_token: checks an ``Authorization`` header; ``None`` where events need no token.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Dispatcher:
         settings: Settings,
         ensure_sync: Callable[[Callable[..., Any]], Callable[..., Any]],
         json_default: Callable[[Any], Any] | None = None,
+        verify_token: Callable[[str | None], None] | None = None,
     ) -> None:
         self.settings = settings
         self.handlers = HandlerTable(keys_by_host(settings.connections), unsigned=settings.allow_unsigned)
@@ -64,6 +68,7 @@ class Dispatcher:
         self._app = app
         self._ensure_sync = ensure_sync
         self._write_json = make_writer(json_default)
+        self._verify_token = verify_token
 
     def dispatch(self, message: Message) -> Answer | HTTPResponse:
         """Answer a call of the webhook.
@@ -80,8 +85,14 @@ class Dispatcher:
             return self._reject(error, message)
         return self._handle_event(message)
 
-    def _handle_event(self, message: Message) -> Answer | HTTPResponse:
+    def _start(self) -> None:
+        """What is done before the first event, when all that the app imports is there."""
         self.started = True
+        trace_events(self._app)
+
+    def _handle_event(self, message: Message) -> Answer | HTTPResponse:
+        if not self.started:
+            self._start()
         begin = perf_counter()
         try:
             self._verify_declared_size(message)
@@ -90,12 +101,27 @@ class Dispatcher:
             self._verify_signature(context, handler)
             request = self._decode_event(context, message, handler)
             arguments = handler.trigger.plan.bind(request)
+            turn = None if handler.once is None else handler.once.begin(context)
         except WebPubSubError as error:
             return self._reject(error, message)
-        result = self._call(handler, arguments, context, begin)
+        if turn is None:
+            return self._answer(handler, arguments, request, message, begin)
+        return turn.answer(lambda: self._answer(handler, arguments, request, message, begin))
+
+    def _answer(
+        self,
+        handler: Handler,
+        arguments: dict[str, Any],
+        request: WebPubSubEventRequest,
+        message: Message,
+        begin: float,
+    ) -> Answer | HTTPResponse:
+        context = request.connection_context
+        result = self._call(handler, arguments, context, message, begin)
         try:
             answer = self._encode(make_response(result, request), request)
         except WebPubSubError as error:
+            message.environ.pop(DEFERRED_KEY, None)
             return self._reject(error, message)
         self._tell(context, answer.status_code if isinstance(answer, HTTPResponse) else answer.status, begin)
         return answer
@@ -147,9 +173,12 @@ class Dispatcher:
         if not hosts:
             raise InvalidSignatureError(f"The origin {context.origin!r} is not trusted here: {sorted(keys)!r} are.")
         trusted = [key for host in hosts for key in keys[host]]
-        if not trusted:
+        if trusted:
+            verify_signature(context.signature, context.connection_id, trusted)
+        elif self._verify_token is None:
             raise InvalidSignatureError(f"The connection string of {hosts!r} has no AccessKey to check with.")
-        verify_signature(context.signature, context.connection_id, trusted)
+        if self._verify_token is not None:
+            self._verify_token(context.headers.get("Authorization"))
 
     def _decode_event(
         self, context: WebPubSubConnectionContext, message: Message, handler: Handler
@@ -161,10 +190,15 @@ class Dispatcher:
         return request
 
     def _call(
-        self, handler: Handler, arguments: dict[str, Any], context: WebPubSubConnectionContext, begin: float
+        self,
+        handler: Handler,
+        arguments: dict[str, Any],
+        context: WebPubSubConnectionContext,
+        message: Message,
+        begin: float,
     ) -> Any:
         try:
-            return handler.call(**arguments)
+            return call_handler(handler.call, arguments, message.environ)
         except (EventError, HTTPException) as error:
             return error
         except Exception:
@@ -183,17 +217,16 @@ class Dispatcher:
         )
 
     def _tell(self, context: WebPubSubConnectionContext, status: int, begin: float) -> None:
+        seconds = perf_counter() - begin
+        log_event(context, status, seconds)
         if event_handled.receivers:
             event_handled.send(
-                self._app,
-                _async_wrapper=self._ensure_sync,
-                context=context,
-                status=status,
-                seconds=perf_counter() - begin,
+                self._app, _async_wrapper=self._ensure_sync, context=context, status=status, seconds=seconds
             )
 
     def _reject(self, error: WebPubSubError, message: Message) -> Answer:
-        level = logging.ERROR if error.status >= 500 else logging.WARNING
+        ours = error.status >= 500 and not isinstance(error, EventStillRunningError)
+        level = logging.ERROR if ours else logging.WARNING
         logger.log(level, "Refused with %d: %s (request %r)", error.status, error, message.header(REQUEST_ID))
         event_rejected.send(self._app, _async_wrapper=self._ensure_sync, status=error.status, error=error)
         answer = encode_error(make_error_code(error.status), HTTPStatus(error.status).phrase, message.mqtt_version)

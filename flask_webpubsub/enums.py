@@ -47,6 +47,13 @@ class ClientProtocols(_AnyCase):
     MQTT = "mqtt"
 
 
+class WebPubSubPermission(_AnyCase):
+    """What a connection may be allowed to do by itself."""
+
+    SEND_TO_GROUP = "sendToGroup"
+    JOIN_LEAVE_GROUP = "joinLeaveGroup"
+
+
 _ERROR_STATUSES = {
     WebPubSubErrorCode.UNAUTHORIZED: 401,
     WebPubSubErrorCode.USER_ERROR: 400,

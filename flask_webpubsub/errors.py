@@ -9,8 +9,12 @@
     │   └── MethodNotAllowedError       405
     ├── InvalidAccessCodeError          401
     ├── InvalidSignatureError           401
+    ├── InvalidIdentityError            401
+    ├── KeysUnavailableError            503
     ├── HandlerNotFoundError            404
     ├── InvalidHandlerResultError       500
+    ├── EventStillRunningError          503
+    ├── OnceStoreError                  503
     ├── InvalidAnswerError
     └── EventError                      as its code says
 """
@@ -61,6 +65,18 @@ class InvalidSignatureError(WebPubSubError):
     status = 401
 
 
+class InvalidIdentityError(WebPubSubError):
+    """Raised when an event brings no token of ``WEBPUBSUB_ENTRA_IDENTITIES``."""
+
+    status = 401
+
+
+class KeysUnavailableError(WebPubSubError):
+    """Raised when the keys of ``WEBPUBSUB_ENTRA_TENANT`` can not be had. The service sends the event again."""
+
+    status = 503
+
+
 class HandlerNotFoundError(WebPubSubError):
     """Raised when no handler is registered for an event."""
 
@@ -69,6 +85,18 @@ class HandlerNotFoundError(WebPubSubError):
 
 class InvalidHandlerResultError(WebPubSubError):
     """Raised when a handler returned something that is no answer to its event."""
+
+
+class EventStillRunningError(WebPubSubError):
+    """Raised when an event that is to be handled once comes again while it is handled."""
+
+    status = 503
+
+
+class OnceStoreError(WebPubSubError):
+    """Raised when the store of ``WEBPUBSUB_ONCE_STORE`` fails, so that nobody knows whether an event was handled."""
+
+    status = 503
 
 
 class InvalidAnswerError(WebPubSubError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
@@ -16,11 +16,22 @@ from .dispatch import Dispatcher
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
 from .guard import Guard
+from .payloads import SchemaLike
 from .registry import Handler, Trigger, TriggerTable
 from .responses import NOT_GIVEN
-from .settings import CONNECTION_KEY, Settings, read_connections, read_settings, verify_access_codes, verify_hub
+from .settings import (
+    CONNECTION_KEY,
+    EntraSettings,
+    Settings,
+    read_connections,
+    read_settings,
+    verify_access_codes,
+    verify_hub,
+)
 
 if TYPE_CHECKING:
+    from .actions import Action
+    from .once import Once
     from .service import ClientAccess, WebPubSubServiceClient
     from .testing import WebPubSubTestClient
 
@@ -56,7 +67,9 @@ class WebPubSub(Registrar):
                 "WebPubSub(app) or init_app(app), not both."
             )
         settings = read_settings(app.config)
-        dispatcher = Dispatcher(app, settings, app.ensure_sync, getattr(app.json, "default", None))
+        dispatcher = Dispatcher(
+            app, settings, app.ensure_sync, getattr(app.json, "default", None), _make_token_verifier(settings.entra)
+        )
         verify_access_codes(settings.access_codes, settings.connections)
         _warn(settings)
         for trigger in self._triggers:
@@ -137,6 +150,24 @@ class WebPubSub(Registrar):
             hub=hub,
         )
 
+    def send_actions(self, actions: Action | Iterable[Action], *, hub: str | None = None) -> None:
+        """Ask the service to do something, as the ``WebPubSub`` output binding of Azure Functions does.
+
+        All actions are checked before the first one is sent. They are sent in their order.
+
+        :param actions: one action or several: objects of :mod:`flask_webpubsub.actions`, or the mappings of Azure
+            Functions, such as ``{"actionName": "sendToAll", "data": "hi", "dataType": "text"}``.
+        :param hub: without it, the app's ``WEBPUBSUB_HUB``.
+        :raises ValueError: if an action is unknown, lacks something, or holds what can not be right.
+        :raises TypeError: if something is no action at all.
+        :raises azure.core.exceptions.AzureError: if one fails. Its ``action_index`` says which, counted from 0.
+
+        Else it is as :meth:`service_client`.
+        """
+        from .service import send_actions  # as above
+
+        send_actions(self._find_app(), actions, hub)
+
     def _find_app(self) -> Flask:
         """The current app, or else the only one."""
         if has_app_context():
@@ -188,6 +219,10 @@ class Hub(Registrar):
         hub: str | None = None,
         client_protocols: ClientProtocols | str = ClientProtocols.ALL,
         connection: Connection = NOT_GIVEN,
+        schema: SchemaLike | None = None,
+        reply_schema: SchemaLike | None = None,
+        schema_errors: bool | None = None,
+        once: bool | None = None,
     ) -> Callable[[F], F]:
         """Register a function for an event of this hub; see :meth:`WebPubSub.trigger`."""
         if hub is not None and hub.lower() != self.name.lower():
@@ -198,6 +233,10 @@ class Hub(Registrar):
             hub=self.name,
             client_protocols=client_protocols,
             connection=self._connection if connection is NOT_GIVEN else connection,
+            schema=schema,
+            reply_schema=reply_schema,
+            schema_errors=schema_errors,
+            once=once,
         )
 
     def _register(self, trigger: Trigger) -> None:
@@ -269,18 +308,53 @@ def _resolve(trigger: Trigger, app: Flask, dispatcher: Dispatcher) -> Handler:
     else:
         accesses = settings.connections
     unsigned = trigger.unsigned or (trigger.connections is None and settings.allow_unsigned)
+    call = app.ensure_sync(trigger.function)
+    if trigger.payload is not None:
+        call = trigger.payload.wrap(call, str(trigger), show_errors=settings.schema_errors)
     return Handler(
         trigger=trigger,
         hub=hub,
-        call=app.ensure_sync(trigger.function),
+        call=call,
         keys=None if unsigned else keys_by_host(accesses),
+        once=_find_once(trigger, app, settings),
     )
+
+
+def _find_once(trigger: Trigger, app: Flask, settings: Settings) -> Once | None:
+    """What remembers the answers to a handler's events, where that is wanted. An app has one for all handlers."""
+    wanted = settings.once and trigger.event_type is WebPubSubEventType.USER if trigger.once is None else trigger.once
+    if not wanted:
+        return None
+    from .once import ONCE_KEY, make_once  # other apps do without it
+
+    if ONCE_KEY not in app.extensions:
+        app.extensions[ONCE_KEY] = make_once(settings.once_store, settings.once_seconds)
+        if settings.once_store is None and not (app.debug or app.testing):
+            logger.warning(
+                "The answers to events are remembered in this process alone. Set WEBPUBSUB_ONCE_STORE to the Redis "
+                "server that all workers share, or to 'memory://' if there is one process."
+            )
+    once: Once = app.extensions[ONCE_KEY]
+    return once
 
 
 def _add(dispatcher: Dispatcher, handler: Handler) -> None:
     if handler.keys is None and not dispatcher.handlers.unsigned:
         logger.warning("Events are accepted without a signature, the first of them for %s.", handler.trigger)
     dispatcher.handlers.add(handler)
+
+
+def _make_token_verifier(settings: EntraSettings | None) -> Callable[[str | None], None] | None:
+    if settings is None:
+        return None
+    try:
+        from .identity import TokenVerifier  # apps that need no tokens do without PyJWT
+    except ImportError as error:
+        raise ConfigurationError(
+            "WEBPUBSUB_ENTRA_TENANT is set, and tokens are checked with PyJWT and cryptography: "
+            "pip install 'flask-webpubsub[entra]'"
+        ) from error
+    return TokenVerifier(settings).verify
 
 
 def _warn(settings: Settings) -> None:
@@ -290,5 +364,5 @@ def _warn(settings: Settings) -> None:
             "without a signature, from anybody."
         )
     for access in settings.connections:
-        if access.key is None:
+        if access.key is None and settings.entra is None:
             logger.warning("The connection string of %r has no AccessKey: its events are refused.", access.endpoint)

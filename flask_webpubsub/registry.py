@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .access import HostKeys
 from .arguments import ArgumentPlan, function_name
@@ -12,6 +12,10 @@ from .codec import is_mqtt
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
 from .events import WebPubSubConnectionContext
+from .payloads import Payload
+
+if TYPE_CHECKING:
+    from .once import Once
 
 #: The event name of a handler for user events that have no handler of their own.
 ANY_EVENT = "*"
@@ -26,6 +30,8 @@ class Trigger:
     :param hub: ``None`` means the app's own hub.
     :param connections: the config keys of its connection strings; ``None`` means the app's default ones.
     :param unsigned: whether events are accepted without a signature.
+    :param payload: the schemas of the data and of the answer, if it has any.
+    :param once: whether each event is handled once; ``None`` means as the app says.
     """
 
     function: Callable[..., Any]
@@ -36,6 +42,8 @@ class Trigger:
     hub: str | None
     connections: tuple[str, ...] | None
     unsigned: bool
+    payload: Payload | None = None
+    once: bool | None = None
 
     def key(self, default_hub: str) -> Key:
         """Where the function stands in the table of an app with this default hub."""
@@ -72,12 +80,14 @@ class Handler:
     """A trigger in an app: its hub, its function as the app can call it, and the keys that may sign its events.
 
     :param keys: the keys of each host that is trusted; ``None`` means that events are accepted without a signature.
+    :param once: what remembers the answers to its events, if each is to be handled once.
     """
 
     trigger: Trigger
     hub: str
     call: Callable[..., Any]
     keys: HostKeys | None = field(repr=False)
+    once: Once | None = field(default=None, repr=False)
 
     @property
     def key(self) -> Key:
@@ -132,6 +142,19 @@ class HandlerTable:
         if handler is None and event_type is WebPubSubEventType.USER:
             handler = get((hub, event_type, ANY_EVENT, own)) or get((hub, event_type, ANY_EVENT, ClientProtocols.ALL))
         return handler
+
+
+def verify_once(event_type: WebPubSubEventType, event_name: str, once: object) -> None:
+    """Check that a handler of this event can be called once for each event.
+
+    :raises ConfigurationError: if it can not.
+    """
+    if once is not None and not isinstance(once, bool):
+        raise ConfigurationError(f"once is {once!r}: set it to True or False, or leave it out.")
+    if once and event_type is not WebPubSubEventType.USER and event_name.lower() != "connect":
+        raise ConfigurationError(
+            f"once=True is for the events that a client waits for, user events and 'connect': {event_name!r} is none."
+        )
 
 
 def _merge_keys(keys: HostKeys, more: HostKeys) -> HostKeys:

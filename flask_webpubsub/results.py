@@ -99,7 +99,7 @@ def _answer_message(result: Any, context: WebPubSubConnectionContext) -> Respons
             return _pass_through(result, context)
         case MqttConnectEventErrorResponse():
             raise _no_answer(result, context)
-    if _is_mistake(result):
+    if is_mistake(result):
         raise _no_answer(result, context)
     _warn_ignored(result, context)
     return None
@@ -110,7 +110,7 @@ def _answer_notice(result: Any, context: WebPubSubConnectionContext) -> EventErr
         status = error_status(make_error_code(result.code))
         logger.warning("The handler of %s answered with the error %d.", describe(context), status)
         return result if status == 408 or status >= 500 else None
-    if _is_mistake(result) or isinstance(result, MqttConnectEventErrorResponse):
+    if is_mistake(result) or isinstance(result, MqttConnectEventErrorResponse):
         _warn_ignored(result, context)
     return None
 
@@ -193,7 +193,8 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _is_mistake(result: Any) -> bool:
+def is_mistake(result: Any) -> bool:
+    """Whether a handler can not have meant this as an answer."""
     return isinstance(result, tuple | list | type | Coroutine | Generator | AsyncGenerator)
 
 

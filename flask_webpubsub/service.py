@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
 from flask import Flask
 
 from .access import ServiceAccess
+from .actions import Action, make_operations
 from .blueprint import EXTENSION_KEY
 from .dispatch import Dispatcher
 from .errors import ConfigurationError
 from .settings import CONNECTION_KEY, read_connections, verify_hub
+from .wire_json import make_writer
 
 try:
     from azure.core.credentials import AzureKeyCredential
+    from azure.core.exceptions import AzureError
     from azure.messaging.webpubsubservice import WebPubSubServiceClient
 except ImportError as error:
     raise ImportError(
         "To reach the service, the app needs Azure's SDK: pip install 'flask-webpubsub[service]'"
     ) from error
 
-__all__ = ["ClientAccess", "WebPubSubServiceClient", "client_access", "service_client"]
+__all__ = ["ClientAccess", "WebPubSubServiceClient", "client_access", "send_actions", "service_client"]
 
 _CLIENTS_KEY = "webpubsub.clients"
 # By the names of the Azure Functions binding.
@@ -81,6 +84,21 @@ def client_access(
         client_protocol=protocol,
     )
     return ClientAccess(base_url=made["baseUrl"], url=made["url"], access_token=made["token"])
+
+
+def send_actions(app: Flask, actions: Action | Iterable[Action], hub: str | None = None) -> None:
+    """Ask the service to do something; see :meth:`WebPubSub.send_actions`."""
+    operations = make_operations(actions, make_writer(getattr(app.json, "default", None)))
+    if not operations:
+        return
+    client = service_client(app, hub)
+    for index, operation in enumerate(operations):
+        try:
+            getattr(client, operation.method)(**operation.arguments)
+        except AzureError as error:
+            error.action_index = index  # type: ignore[attr-defined]
+            error.add_note(f"This was {operation.place}. Those before it are done, those after it are not.")
+            raise
 
 
 class _Clients:

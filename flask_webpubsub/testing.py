@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping, Sequence
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from werkzeug.test import Client
 
 from .access import parse_connection_string, split_origins
 from .codec import STATE_HEADER, Delivery, Response, decode_response, encode_event, is_mqtt
+from .deferred import WAITING_KEY
 from .enums import WebPubSubDataType, WebPubSubEventType
 from .events import (
     ConnectEventRequest,
@@ -47,6 +49,8 @@ SERVICE_SUBPROTOCOLS = (
 )
 
 Values = Mapping[str, str | Sequence[str]]
+
+_DEFERRED_SECONDS = 60
 
 
 class MessageOptions(TypedDict, total=False):
@@ -154,12 +158,16 @@ class WebPubSubTestClient:
         return connection
 
     def call(self, method: str, delivery: Delivery, cookies: Mapping[str, str] | None = None) -> Answer:
-        """Send one request to the webhook, just as it is given: for what no service would send."""
+        """Send one request to the webhook, just as it is given: for what no service would send.
+
+        It comes back when what the handler deferred is done.
+        """
         headers = [(name, to_wsgi(value)) for name, value in delivery.headers]
         if cookies:
             headers.append(("Cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())))
         query = {} if self.access_code is None else {"code": self.access_code}
         http = Client(self.wsgi_app, use_cookies=False)
+        deferred: list[Event] = []
         try:
             answer = http.open(
                 self.path,
@@ -168,6 +176,7 @@ class WebPubSubTestClient:
                 headers=headers,
                 query_string=query,
                 data=delivery.body,
+                environ_overrides={WAITING_KEY: deferred},
             )
         except Exception:
             if self.raise_exceptions:
@@ -175,6 +184,9 @@ class WebPubSubTestClient:
             return Answer(500)
         with answer:
             body = answer.get_data()
+        for done in deferred:
+            if not done.wait(_DEFERRED_SECONDS):
+                raise TimeoutError(f"What a handler deferred is not done after {_DEFERRED_SECONDS} seconds.")
         return Answer(answer.status_code, [(name, from_wsgi(value)) for name, value in answer.headers], body)
 
 

@@ -7,22 +7,39 @@ import configparser
 import doctest
 import importlib
 import inspect
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 import flask_webpubsub
-from flask_webpubsub import Hub, dispatch, errors, settings, testing
-from tests.conftest import CONNECTION_STRING
+from flask_webpubsub import (
+    EventErrorResponse,
+    Hub,
+    UserEventResponse,
+    cli,
+    dispatch,
+    emulator,
+    errors,
+    settings,
+    testing,
+)
+from flask_webpubsub.testing import WebPubSubTestClient
+from sample_app.over_http import forward_to
+from tests.conftest import CONNECTION_STRING, HOST, KEY
+from tests.emulator.processes import free_port, run
+from tests.servers import serve
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -154,7 +171,11 @@ def verify_commands(text: str) -> None:
                     assert set(extra.split(",")) <= extras(), line
             case [python, "-m", module, *_] if "python" in python:
                 assert importlib.util.find_spec(module), line
-            case ["git" | "cd" | "flask" | "curl" | "az", *_]:
+            case [python, script] if python == "python" and script.endswith(".py"):
+                pass
+            case [flask, *_, "webpubsub", command] if flask.endswith("flask"):
+                assert command in cli.webpubsub.commands, line
+            case ["git" | "cd" | "flask" | "curl" | "az" | "export" | "gunicorn", *_]:
                 pass
             case _:
                 pytest.fail(f"No test knows this command: {line}")
@@ -262,6 +283,121 @@ def test_the_commands_of_the_quickstart_print_what_it_shows(tmp_path: Path) -> N
             assert run.stdout.strip() == shown.strip()
 
 
+# The pages on development and on production, for real.
+
+
+def program(page: str, caption: str) -> str:
+    """The file of that name on a page."""
+    (block,) = [block for block in rst_blocks((DOCS / f"{page}.rst").read_text()) if block.caption == caption]
+    return block.text
+
+
+def as_pattern(shown: str) -> str:
+    """A regular expression for a line of the terminal: times, connections and durations differ from run to run."""
+    pattern = re.escape(" ".join(shown.split()))
+    pattern = re.sub(r"\d\d:\d\d:\d\d", r"[0-9:]{8}", pattern)
+    pattern = re.sub(r"\\\[[0-9a-f]{8}\\\]", r"\\[[0-9a-f]{8}\\]", pattern)
+    return re.sub(r"\d+\\ ms", r"[0-9]+\\ ms", pattern).replace(r"\ ", r" +")
+
+
+def test_the_first_app_of_the_page_on_development_chats_as_the_page_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("websocket", reason="websocket-client is not installed")
+    pytest.importorskip("aiohttp", reason="the extra 'emulator' is not installed")
+    page = (DOCS / "development.rst").read_text()
+    port, emulator_port = free_port(), free_port()
+
+    def moved(text: str) -> str:
+        return text.replace("5000", str(port)).replace("7080", str(emulator_port))
+
+    (tmp_path / "app.py").write_text(moved(program("development", "app.py")))
+    start = next(block.text for block in rst_blocks(page) if block.text.startswith("$ flask --app app webpubsub dev"))
+    command, *shown = moved(start).splitlines()
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    # Without the reloader, which would see what others change in this folder meanwhile.
+    arguments = ["-m", *command.split()[1:], "--port", str(port), "--no-reload"]
+    with run(arguments, cwd=tmp_path, env=environment) as development:
+        for line in shown:
+            development.wait_for(as_pattern(line))
+        module: dict[str, Any] = {"__name__": "talk"}
+        exec(program("development", "talk.py"), module)
+        for _ in range(2):
+            module["talk"](f"http://127.0.0.1:{port}")
+        assert capsys.readouterr().out == "carol: hi\n" * 2
+        (event, _) = terminal_lines(page, "08:01")
+        development.wait_for(as_pattern(event.replace("alice", "carol")), count=2)
+        send_event(f"http://127.0.0.1:{port}", "typing")
+        (failed,) = terminal_lines(page, "08:02")
+        development.wait_for(as_pattern(failed.replace("alice", "carol")))
+
+
+def terminal_lines(page: str, begin: str) -> list[str]:
+    """The lines of a page's terminals that begin so; one that is indented further goes on with the one before."""
+    return re.findall(rf"^   ({begin}.+(?:\n    .+)*)$", page, re.MULTILINE)
+
+
+def send_event(app_url: str, name: str) -> None:
+    """Send an event with one character as a client of the JSON protocol."""
+    from websocket import create_connection
+
+    with urlopen(f"{app_url}/negotiate?name=carol") as answer:
+        url = json.load(answer)["url"]
+    with closing(create_connection(url, subprotocols=["json.webpubsub.azure.v1"])) as client:
+        client.recv()
+        client.send(json.dumps({"type": "event", "event": name, "dataType": "text", "data": "x", "ackId": 1}))
+        client.recv()
+
+
+def test_the_command_of_the_page_on_production_serves_its_app(tmp_path: Path) -> None:
+    (tmp_path / "production.py").write_text(program("production", "production.py"))
+    consoles = [
+        block.text for block in rst_blocks((DOCS / "production.rst").read_text()) if block.language == "console"
+    ]
+    (start,) = [text for text in consoles if "$ gunicorn" in text]
+    words = shlex.split(start.partition("$ gunicorn")[2].replace("\\\n", " "))
+    options = [word for word in words[:-1] if word != "127.0.0.1:8000"]
+    options.remove("--bind")  # the test takes a free port
+    environment = {
+        "FLASK_WEBPUBSUB_CONNECTION_STRING": json.dumps([CONNECTION_STRING, CONNECTION_STRING.replace(KEY, "other")]),
+        "FLASK_WEBPUBSUB_HUB": "chat",
+        "FLASK_WEBPUBSUB_ACCESS_CODE": "a-secret-of-its-own",
+        "FLASK_DEBUG": "no",
+        "GUNICORN_CMD_ARGS": shlex.join(options),
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
+    }
+    with serve("gunicorn-gthread", words[-1], env=environment, cwd=tmp_path) as server:
+        client = WebPubSubTestClient(
+            forward_to(server.host, server.port),
+            connection_string=CONNECTION_STRING,
+            hub="chat",
+            access_code="a-secret-of-its-own",
+            system_events=("connect",),
+        )
+        assert client.validate()
+        assert client.connect("alice").send_text("hi") == UserEventResponse("alice: hi")
+        client.keys = ["other"]
+        assert client.connect("alice").accepted
+        assert client.connect().response == EventErrorResponse("unauthorized", "Sign in first.")
+        if shutil.which("curl") is not None:
+            verify_curl(next(text for text in consoles if text.startswith("$ curl")), server.url)
+        assert '"POST /runtime/webhooks/webpubsub" 200' in server.log
+        assert "a-secret-of-its-own" not in server.log
+
+
+def verify_curl(console: str, url: str) -> None:
+    """Check that the command of a console prints what it shows, among other lines."""
+    command, _, shown = console.removeprefix("$ ").replace("\\\n", " ").partition("\n")
+    for placeholder, value in {
+        "https://<your app>": url,
+        "<code>": "a-secret-of-its-own",
+        "<name>.webpubsub.azure.com": HOST,
+    }.items():
+        command = command.replace(placeholder, value)
+    printed = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30).stdout
+    assert set(shown.splitlines()) <= set(printed.splitlines())
+
+
 # What the pages say of the package, and the package.
 
 
@@ -275,8 +411,16 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_public_name_is_in_the_api_reference() -> None:
     page = (DOCS / "api.rst").read_text()
-    documented = set(re.findall(r"^\.\. auto(?:class|exception|data):: (\w+)(?:\(\))?$", page, re.MULTILINE))
+    documented = set(re.findall(r"^\.\. auto(?:class|exception|data|function):: (\w+)(?:\(\))?$", page, re.MULTILINE))
     assert set(flask_webpubsub.__all__) <= documented
+
+
+def test_every_public_name_of_the_emulator_is_in_the_api_reference() -> None:
+    page = (DOCS / "api.rst").read_text()
+    documented = set(
+        re.findall(r"^\.\. autoclass:: (\w+)(?:\(\))?$", page.partition("\nThe emulator\n")[2], re.MULTILINE)
+    )
+    assert set(emulator.__all__) <= documented
 
 
 def test_every_error_is_in_the_api_reference() -> None:
@@ -287,31 +431,41 @@ def test_every_error_is_in_the_api_reference() -> None:
     }
 
 
-def listed_modules() -> list[str]:
-    """The modules of the architecture page, from the top down."""
+#: The tables of modules on the architecture page: the title before each, and the folder whose modules it lists.
+_MODULE_TABLES = {"The modules": PACKAGE, "The emulator's modules": PACKAGE / "emulator"}
+
+
+def listed_modules(title: str) -> list[str]:
+    """The modules of a table of the architecture page, from the top down."""
     page = (DOCS / "architecture.rst").read_text()
-    return re.findall(r"^``(\w+)`` ", page, re.MULTILINE)
+    section = re.split(r"^.+\n-{4,}$", page.partition(f"\n{title}\n---")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^``(\w+)`` ", section, re.MULTILINE)
 
 
-def test_the_architecture_page_says_what_each_module_is_for() -> None:
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert sorted(listed_modules()) == sorted(modules | packages)
+@pytest.mark.parametrize("title", _MODULE_TABLES)
+def test_the_architecture_page_says_what_each_module_is_for(title: str) -> None:
+    folder = _MODULE_TABLES[title]
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert sorted(listed_modules(title)) == sorted(modules | packages)
 
 
-def imports_of(module: str) -> set[str]:
-    """The modules of ours that a module, or a package of ours, imports."""
-    file = PACKAGE / f"{module}.py"
-    files, level = ([file], 1) if file.exists() else ([*(PACKAGE / module).glob("*.py")], 2)
+def imports_of(file: Path) -> set[str]:
+    """The modules of ours that a module, or a package of ours, imports from its own folder."""
+    files, level = ([file], 1) if file.exists() else ([*file.with_suffix("").glob("*.py")], 2)
     nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text()))]
     found = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level == level]
-    return {(node.module or node.names[0].name).partition(".")[0] for node in found}
+    # What the package's own __init__ says of itself is no module.
+    names = {name for node in found for name in ([node.module] if node.module else [item.name for item in node.names])}
+    return {name.partition(".")[0] for name in names} - {"explain_missing"}
 
 
-@pytest.mark.parametrize("module", listed_modules())
-def test_a_module_imports_from_those_below_it_on_the_architecture_page(module: str) -> None:
-    listed = listed_modules()
-    assert imports_of(module) <= set(listed[listed.index(module) + 1 :])
+@pytest.mark.parametrize(
+    ("title", "module"), [(title, module) for title in _MODULE_TABLES for module in listed_modules(title)]
+)
+def test_a_module_imports_from_those_below_it_on_the_architecture_page(title: str, module: str) -> None:
+    listed = listed_modules(title)
+    assert imports_of(_MODULE_TABLES[title] / f"{module}.py") <= set(listed[listed.index(module) + 1 :])
 
 
 def test_the_architecture_page_follows_an_event_through_functions_that_exist() -> None:
@@ -356,3 +510,85 @@ def test_every_method_of_the_test_client_is_on_the_testing_page() -> None:
         for name, value in vars(cls).items():
             if callable(value) and not name.startswith("_"):
                 assert f"{name}(" in page, f"{cls.__name__}.{name} is not on the page."
+
+
+def test_every_member_of_the_emulator_in_tests_is_on_the_testing_page() -> None:
+    page = (DOCS / "testing.rst").read_text().partition("Testing with the emulator")[2]
+    found = {
+        "service": {"connection_string", "url", "app_url", "hub", "client_url", "stop", "events", "faults"},
+        "events": {"named", "wait_for", "clear", "listen"},
+        "service.faults": {"cut", "fail", "delay", "refuse", "clear"},
+    }
+    with emulator.Emulator() as service:
+        for name, value in [("service", service), ("events", service.events), ("service.faults", service.faults)]:
+            public = {member for member in dir(value) if not member.startswith(("_", "take_"))}
+            assert public - {"append", "count", "index"} == found[name]
+            for member in found[name]:
+                assert re.search(rf"``{re.escape(name)}\.{member}\b", page), f"{name}.{member} is not on the page."
+
+
+def test_every_option_of_the_emulator_is_on_its_page_with_its_default() -> None:
+    page = (DOCS / "emulator.rst").read_text()
+    rows = dict(re.findall(r"^``(\w+)`` {2,}(.+)$", page.partition(".. _emulator-options:")[2], re.MULTILINE))
+    assert set(rows) == {field.name for field in fields(emulator.Options)}
+    usual, fast = emulator.Options(), emulator.Options.fast()
+    for name, row in rows.items():
+        here, in_tests, _ = re.split(r" {2,}", row, maxsplit=2)
+        assert (in_tests != "the same") == (getattr(usual, name) != getattr(fast, name)) or name == "hubs", name
+        for shown, value in [(here, getattr(usual, name)), (in_tests, getattr(fast, name))]:
+            if isinstance(value, int | float) and re.fullmatch(r"[0-9.]+(?: MiB)?", shown):
+                number, _, unit = shown.partition(" ")
+                assert value == float(number) * (2**20 if unit else 1), name
+
+
+def test_every_option_of_the_emulators_command_line_is_on_its_page() -> None:
+    page = (DOCS / "emulator.rst").read_text()
+    documented = set(re.findall(r"^``(--[a-z-]+)", page, re.MULTILINE))
+    help_text = subprocess.run(
+        [sys.executable, "-m", "flask_webpubsub.emulator", "--help"], capture_output=True, text=True, timeout=30
+    ).stdout
+    assert documented == set(re.findall(r"^ +(?:-h, )?(--[a-z-]+)", help_text, re.MULTILINE))
+
+
+def test_every_option_of_the_command_for_development_is_on_its_page() -> None:
+    page = (DOCS / "development.rst").read_text()
+    for parameter in cli.dev.params:
+        for option in [*parameter.opts, *parameter.secondary_opts]:
+            assert f"``{option}``" in page, option
+
+
+def log_lines() -> list[str]:
+    """The pieces of log lines that the emulator's page explains."""
+    page = (DOCS / "emulator.rst").read_text()
+    table = page.partition(".. _emulator-log-lines:")[2].partition(".. _emulator-options:")[0]
+    return re.findall(r"^``([^`]+)`` ", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", log_lines())
+def test_the_emulator_can_write_each_log_line_that_its_page_explains(line: str) -> None:
+    texts = [
+        node.value
+        for path in (PACKAGE / "emulator").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert any(line in text for text in texts)
+
+
+def test_every_method_that_the_pages_on_sending_name_is_one_of_the_official_client() -> None:
+    from flask_webpubsub.service import WebPubSubServiceClient
+
+    methods = {name for name in vars_of(WebPubSubServiceClient) if not name.startswith("_")}
+    beside = {"close", "from_connection_string", "get_client_access_token", "send_request"}
+    sending = (DOCS / "sending.rst").read_text()
+    table = sending.partition("What it can do:")[2].partition("A mapping is sent")[0]
+    assert set(re.findall(r"``(\w+_\w+)", table)) - {"target_name", "connection_id", "user_id"} == methods - beside
+    functions = (
+        (DOCS / "azure-functions.rst").read_text().partition("``actionName``")[2].partition("``WebPubSubContext``")[0]
+    )
+    assert set(re.findall(r"``(\w+_\w+)``", functions)) <= methods
+
+
+def vars_of(cls: type) -> set[str]:
+    """The names of a class and its bases."""
+    return {name for base in cls.__mro__ for name in vars(base)}

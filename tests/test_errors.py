@@ -18,7 +18,9 @@ from flask_webpubsub import (
     InvalidAnswerError,
     InvalidEventError,
     InvalidHandlerResultError,
+    InvalidIdentityError,
     InvalidSignatureError,
+    KeysUnavailableError,
     MethodNotAllowedError,
     WebPubSubError,
     WebPubSubErrorCode,
@@ -30,6 +32,8 @@ STATUSES: dict[type[WebPubSubError], int] = {
     MethodNotAllowedError: 405,
     InvalidAccessCodeError: 401,
     InvalidSignatureError: 401,
+    InvalidIdentityError: 401,
+    KeysUnavailableError: 503,
     HandlerNotFoundError: 404,
     InvalidHandlerResultError: 500,
 }

@@ -20,15 +20,26 @@ ROOT = Path(flask_webpubsub.__file__).parent
 # From the bottom to the top. A module imports from its own level and from those before it. What stands in a folder
 # counts as the folder; a name of which there is no module yet has its place kept.
 LEVELS: list[set[str]] = [
-    {"enums", "errors", "wire_json"},
+    {"background", "deferred", "enums", "errors", "wire_json"},
     {"mqtt", "states"},
     {"access", "events", "messages", "responses"},
-    {"fields", "message_data", "properties", "readers", "schemas", "signature"},
-    {"codec"},
-    {"arguments", "registry", "results", "settings", "signals"},
-    {"dispatch"},
+    {"fields", "message_data", "once", "properties", "readers", "schemas", "signature"},
+    {"actions", "codec"},
+    {
+        "arguments",
+        "event_lines",
+        "identity",
+        "issuer",
+        "payloads",
+        "registry",
+        "results",
+        "settings",
+        "signals",
+        "tracing",
+    },
+    {"dispatch", "provisioning"},
     {"blueprint", "decorators", "guard", "service", "testing"},
-    {"cli", "emulator", "extension", "fixtures"},
+    {"cli", "commands", "deployed", "doctor", "emulator", "extension", "fixtures", "remote"},
     {"__init__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
@@ -37,16 +48,19 @@ LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 OUTSIDERS = {"emulator", "testing"}
 
 HOMES = {
-    "marshmallow": {"fields", "readers", "schemas"},
+    "marshmallow": {"actions", "fields", "payloads", "readers", "schemas"},
     "itsdangerous": {"signature"},
     "blinker": {"signals"},
     "aiohttp": {"emulator"},
     "yarl": {"emulator"},  # aiohttp's own URLs
-    "jwt": {"emulator"},
+    "jwt": {"emulator", "identity", "issuer"},
+    "cryptography": {"identity", "issuer"},
     "azure": {"service"},
+    "cachelib": {"once"},
+    "redis": {"once"},
     "pytest": {"fixtures"},
     "flask": {name for name, level in LEVEL.items() if level > LEVEL["dispatch"]} - OUTSIDERS,
-    "click": {"cli", "emulator"},
+    "click": {"cli", "commands", "emulator"},
 }
 EVERYWHERE = {"werkzeug"}
 # Of Python itself, if not of the one that runs the tests.
@@ -140,8 +154,23 @@ def test_what_dispatch_stands_on_knows_no_flask() -> None:
 
 # Not werkzeug.test, which Werkzeug itself imports.
 LATER = [
-    *["aiohttp", "jwt", "azure", "pytest", "asgiref", "flask.testing"],
-    *(f"{PACKAGE}.{name}" for name in ("cli", "emulator", "fixtures", "service", "testing")),
+    *["aiohttp", "jwt", "cryptography", "azure", "cachelib", "redis", "pytest", "asgiref", "flask.testing"],
+    *(
+        f"{PACKAGE}.{name}"
+        for name in (
+            "actions",
+            "cli",
+            "commands",
+            "doctor",
+            "emulator",
+            "fixtures",
+            "identity",
+            "issuer",
+            "once",
+            "service",
+            "testing",
+        )
+    ),
 ]
 
 

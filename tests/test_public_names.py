@@ -8,7 +8,7 @@ from types import ModuleType
 
 import flask_webpubsub
 
-#: What users write, request and response classes, vocabularies, errors, and signals.
+#: What users write, request and response classes, vocabularies, errors, signals, and work for later.
 EXPECTED = {
     *("WebPubSub", "Hub", "NOT_GIVEN"),
     *("WebPubSubConnectionContext", "MqttConnectionContext"),
@@ -23,9 +23,11 @@ EXPECTED = {
     *("MqttProtocolVersion", "MqttV311ConnectReturnCode", "MqttV500ConnectReasonCode", "MqttDisconnectReasonCode"),
     *("WebPubSubError", "ConfigurationError", "InvalidEventError", "InvalidSignatureError", "HandlerNotFoundError"),
     *("InvalidHandlerResultError", "EventError"),
-    *("event_handled", "event_rejected"),
+    *("EventStillRunningError", "OnceStoreError"),
+    *("event_handled", "event_rejected", "defer"),
     # Not in the design's list: the subclasses and the sender's error, which have a status or a use of their own.
     *("EventTooLargeError", "MethodNotAllowedError", "InvalidAccessCodeError", "InvalidAnswerError"),
+    *("InvalidIdentityError", "KeysUnavailableError"),
 }
 
 

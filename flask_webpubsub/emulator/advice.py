@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..message_data import is_message_type
 from ..enums import WebPubSubEventType
 from ..events import ConnectEventRequest, UserEventRequest, WebPubSubEventRequest
+from ..message_data import is_message_type
 from ..messages import Answer
 
 _DECORATORS = {

@@ -19,7 +19,7 @@ class EventHandler:
 
     :param url_template: where events go; ``{hub}`` and ``{event}`` are replaced, in any case, except in the host.
     :param user_events: ``"*"``, or names with commas between, in any case; empty for none.
-    :param system_events: those of :data:`SYSTEM_EVENTS` that it gets.
+    :param system_events: those of ``connect``, ``connected``, ``disconnected``, ``joined`` and ``left`` that it gets.
     """
 
     url_template: str
