@@ -1,4 +1,4 @@
-"""``flask webpubsub dev``: an app and the emulator beside it, wired to each other."""
+"""``flask webpubsub``: the commands, and ``dev``, which runs an app and the emulator wired to each other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DevelopmentError(click.ClickException):
 
 @click.group()
 def webpubsub() -> None:
-    """Azure Web PubSub on this machine."""
+    """Look at the handlers of Azure Web PubSub events, try them, and run them on this machine."""
 
 
 for _command in COMMANDS:

@@ -56,11 +56,11 @@ class TestTwoPeople:
 
     def test_see_who_is_typing_and_not_when_it_is_sent(self, visit: Visit) -> None:
         ann, bea = visit().join("Ann"), visit().join("Bea")
-        bea.composer.press_sequentially("Hel")
+        bea.composer.press_sequentially("Scones?")
         ann.page.get_by_text("Bea is typing").wait_for()
         assert bea.page.get_by_text("is typing").count() == 0
         bea.composer.press("Enter")
-        ann.sees("Hel")
+        ann.sees("Scones?")
         assert not ann.page.get_by_text("Bea is typing").is_visible()
 
     def test_hear_nothing_of_another_room(self, visit: Visit) -> None:
