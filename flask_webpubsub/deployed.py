@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from .access import split_origins
 from .codec import Delivery
-from .doctor import CODE_KEY, PATH_KEY, UNSIGNED_KEY, Finding, Level, made_up_hub, make_event
+from .doctor.findings import CODE_KEY, PATH_KEY, UNSIGNED_KEY, Finding, Level
+from .doctor.webhook import made_up_hub, make_event
 from .emulator.handlers import show
 from .messages import Answer
 from .remote import CallError, RemoteWebhook

@@ -13,7 +13,8 @@ from flask.cli import NoAppException, ScriptInfo
 
 from ..blueprint import EXTENSION_KEY
 from ..deployed import examine_url
-from ..doctor import Finding, Level, examine, explain_start, silent_log
+from ..doctor import Finding, Level, examine, explain_start
+from ..doctor.webhook import silent_log
 from .loading import CommandError, one_line
 from .remote import describe_risk, fill_path, find_identity
 

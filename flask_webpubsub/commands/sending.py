@@ -12,7 +12,7 @@ import click
 from flask import Flask
 
 from ..dispatch import Dispatcher
-from ..doctor import base_url
+from ..doctor.webhook import base_url
 from ..emulator.advice import explain
 from ..emulator.handlers import show
 from ..enums import WebPubSubDataType, WebPubSubEventType
