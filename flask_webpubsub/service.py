@@ -9,10 +9,11 @@ from threading import Lock
 from flask import Flask
 
 from .access import ServiceAccess
-from .actions import Action, make_operations
+from .actions import Action
 from .blueprint import EXTENSION_KEY
 from .dispatch import Dispatcher
 from .errors import ConfigurationError
+from .operations import make_operations
 from .settings import CONNECTION_KEY, read_connections, verify_hub
 from .wire_json import make_writer
 

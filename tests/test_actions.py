@@ -17,14 +17,13 @@ from flask_webpubsub.actions import (
     AddUserToGroupAction,
     CloseAllConnectionsAction,
     GrantPermissionAction,
-    Operation,
     SendToAllAction,
     SendToConnectionAction,
     SendToUserAction,
     WebPubSubAction,
     WebPubSubPermission,
-    make_operations,
 )
+from flask_webpubsub.operations import Operation, make_operations
 from flask_webpubsub.wire_json import write_json
 
 TEXT = {"data": "hi", "dataType": "text"}

@@ -22,9 +22,9 @@ ROOT = Path(flask_webpubsub.__file__).parent
 LEVELS: list[set[str]] = [
     {"background", "deferred", "enums", "errors", "wire_json"},
     {"mqtt", "states"},
-    {"access", "events", "messages", "responses"},
+    {"access", "actions", "events", "messages", "responses"},
     {"fields", "message_data", "once", "properties", "readers", "schemas", "signature"},
-    {"actions", "codec"},
+    {"codec", "operations"},
     {
         "arguments",
         "event_lines",
@@ -48,7 +48,7 @@ LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 OUTSIDERS = {"emulator", "testing"}
 
 HOMES = {
-    "marshmallow": {"actions", "fields", "payloads", "readers", "schemas"},
+    "marshmallow": {"fields", "operations", "payloads", "readers", "schemas"},
     "itsdangerous": {"signature"},
     "blinker": {"signals"},
     "aiohttp": {"emulator"},
@@ -159,6 +159,7 @@ LATER = [
         f"{PACKAGE}.{name}"
         for name in (
             "actions",
+            "operations",
             "cli",
             "commands",
             "doctor",
