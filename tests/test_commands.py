@@ -11,12 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from flask import Flask, request
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
@@ -32,6 +33,8 @@ from tests.test_doctor import ENTRA
 CODE = "open&sesame with 26 letters"
 QUOTED_CODE = "open%26sesame%20with%2026%20letters"
 ROOT = Path(__file__).parent.parent
+# Click before 8.2 mixes the two streams of a command, unless it is told not to.
+SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
 SERVED = "tests.scenarios.served_app:app"
 SERVED_ENVIRONMENT = {
@@ -55,7 +58,7 @@ def invoke(app: Flask) -> Invoke:
     """Runs a command on the app: ``invoke("send", "message", "hi")``."""
 
     def run(*arguments: str, **options: Any) -> Result:
-        return app.test_cli_runner().invoke(webpubsub, arguments, catch_exceptions=False, **options)
+        return app.test_cli_runner(**SEPARATE).invoke(webpubsub, arguments, catch_exceptions=False, **options)
 
     return run
 

@@ -29,7 +29,7 @@ _FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, its thread has an event loop, which other tests could not bear
 def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
     path = shutil.which("chromium")
