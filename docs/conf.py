@@ -29,7 +29,7 @@ nitpicky = True
 # Some types of ours are only ever seen in signatures.
 nitpick_ignore_regex = [
     ("py:.*", r"(flask|werkzeug|marshmallow|collections|datetime|typing|enum)\b.*|Flask|Namespace|WSGIApplication"),
-    ("py:.*", r"azure\b.*|Action|~P"),
+    ("py:.*", r"azure\b.*|Action|SchemaLike|~P"),
     ("py:.*", r".*\.(EventDecorator|MessageDecorator|NotGiven)"),
 ]
 

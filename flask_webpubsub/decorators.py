@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .arguments import plan_arguments
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
-from .payloads import Payload, SchemaLike, make_schemas
 from .registry import Trigger, verify_event_name, verify_once
 from .responses import NOT_GIVEN, NotGiven
 from .settings import verify_hub
+
+if TYPE_CHECKING:
+    from .arguments import ArgumentPlan
+    from .payloads import Payload, SchemaLike
 
 F = TypeVar("F", bound=Callable[..., Any])
 E = TypeVar("E", bound=StrEnum)
@@ -68,11 +72,11 @@ class Registrar:
             verify_hub(hub)
         verify_once(kind, event_name, once)
         connections = _make_connections(connection)
-        schemas = make_schemas(kind, schema, reply_schema, schema_errors)
+        make_payload = _find_payload(kind, schema, reply_schema, schema_errors)
 
         def register(function: F) -> F:
             plan = plan_arguments(function, kind, event_name, protocols)
-            payload = None if schemas is None else Payload(schemas, plan)
+            payload = None if make_payload is None else make_payload(plan)
             self._register(
                 Trigger(
                     function=function,
@@ -217,3 +221,16 @@ def _make_connections(connection: Connection) -> tuple[str, ...] | None:
     if not keys or not all(isinstance(key, str) and key for key in keys):
         raise ConfigurationError(f"connection is {connection!r}: name one or several keys of app.config.")
     return keys
+
+
+def _find_payload(
+    kind: WebPubSubEventType,
+    schema: SchemaLike | None,
+    reply_schema: SchemaLike | None,
+    schema_errors: bool | None,
+) -> Callable[[ArgumentPlan], Payload] | None:
+    if schema is None and reply_schema is None and schema_errors is None:
+        return None
+    from .payloads import Payload, make_schemas  # other apps do without them
+
+    return partial(Payload, make_schemas(kind, schema, reply_schema, schema_errors))

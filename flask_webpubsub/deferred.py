@@ -10,8 +10,6 @@ from functools import partial
 from threading import Event
 from typing import Any, ParamSpec, Protocol
 
-from .background import submit
-
 logger = logging.getLogger("flask_webpubsub")
 
 P = ParamSpec("P")
@@ -68,6 +66,8 @@ def run_later(calls: Sequence[Call], app: App, waiting: list[Event] | None) -> N
 
     :param waiting: what is found under :data:`WAITING_KEY`.
     """
+    from .background import submit  # an app that defers nothing has no threads
+
     done = submit(partial(_run_all, calls, app))
     if waiting is not None:
         waiting.append(done)

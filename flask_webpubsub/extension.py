@@ -16,7 +16,6 @@ from .dispatch import Dispatcher
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
 from .guard import Guard
-from .payloads import SchemaLike
 from .registry import Handler, Trigger, TriggerTable
 from .responses import NOT_GIVEN
 from .settings import (
@@ -32,6 +31,7 @@ from .settings import (
 if TYPE_CHECKING:
     from .actions import Action
     from .once import Once
+    from .payloads import SchemaLike
     from .service import ClientAccess, WebPubSubServiceClient
     from .testing import WebPubSubTestClient
 

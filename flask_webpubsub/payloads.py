@@ -60,16 +60,14 @@ def make_schemas(
     schema: SchemaLike | None,
     reply_schema: SchemaLike | None,
     schema_errors: bool | None,
-) -> PayloadSchemas | None:
-    """Read the schemas of a decorator; ``None`` if it has none.
+) -> PayloadSchemas:
+    """Read the schemas of a decorator, of which one at least is given.
 
     :raises ConfigurationError: if the event is not one that has a payload, or there is no schema to hide errors of.
     :raises TypeError: if a schema is none.
     """
     if schema_errors is not None and schema is None:
         raise ConfigurationError("schema_errors= is about the errors of a schema: give schema= too.")
-    if schema is None and reply_schema is None:
-        return None
     if event_type is not WebPubSubEventType.USER:
         raise ConfigurationError(
             f"schema= and reply_schema= are for user events, whose data they check: a {event_type.value} event has "

@@ -12,10 +12,10 @@ from .codec import is_mqtt
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
 from .events import WebPubSubConnectionContext
-from .payloads import Payload
 
 if TYPE_CHECKING:
     from .once import Once
+    from .payloads import Payload
 
 #: The event name of a handler for user events that have no handler of their own.
 ANY_EVENT = "*"

@@ -159,7 +159,9 @@ LATER = [
         f"{PACKAGE}.{name}"
         for name in (
             "actions",
+            "background",
             "operations",
+            "payloads",
             "cli",
             "commands",
             "doctor",
