@@ -193,7 +193,7 @@ def swap_claims(entra: LocalIssuer) -> str:
 
 
 def deep_header(entra: LocalIssuer) -> str:
-    text = '{"alg":"RS256","kid":"first","x":' + "[" * 5000 + "]" * 5000 + "}"
+    text = '{"alg":"RS256","kid":"first","x":' + "[" * 100_000 + "]" * 100_000 + "}"
     return ".".join([base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode(), *entra.token().split(".")[1:]])
 
 
