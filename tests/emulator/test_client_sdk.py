@@ -38,7 +38,7 @@ pytestmark = [
 ]
 
 TEXT, JSON, BINARY = WebPubSubDataType.TEXT, WebPubSubDataType.JSON, WebPubSubDataType.BINARY
-SECONDS = 10.0
+SECONDS = 30.0
 
 # The SDK may miss that it was woken, and then waits as long as it is allowed to.
 _SETTINGS = {
