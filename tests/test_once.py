@@ -686,8 +686,9 @@ def test_the_time_is_a_number_of_seconds(value: Any) -> None:
     ],
 )
 def test_a_store_that_can_not_keep_the_promise_is_refused_at_start(store: Any, message: str) -> None:
+    app = make_app(WEBPUBSUB_ONCE_STORE=store)
     with pytest.raises(ConfigurationError, match=f"^WEBPUBSUB_ONCE_STORE {message}") as refusal:
-        WebPubSub(make_app(WEBPUBSUB_ONCE_STORE=store)).on_message(once=True)(lambda: None)
+        WebPubSub(app).on_message(once=True)(lambda: None)
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
 

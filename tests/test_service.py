@@ -83,12 +83,14 @@ def test_a_connection_string_that_changed_makes_a_new_client(app: Flask, wps: We
 
 
 def test_the_first_of_several_default_connections_is_taken() -> None:
-    wps = WebPubSub(make_app(connection_string=[OTHER, CONNECTION_STRING]))
+    app = make_app(connection_string=[OTHER, CONNECTION_STRING])
+    wps = WebPubSub(app)
     assert base_url(wps) == "ws://other.example:8080/client/hubs/chat"
 
 
 def test_a_hub_whose_handlers_name_a_connection_has_that_one() -> None:
-    wps = WebPubSub(make_app(THIRD_SERVICE=[THIRD, OTHER], OTHER_SERVICE=OTHER))
+    app = make_app(THIRD_SERVICE=[THIRD, OTHER], OTHER_SERVICE=OTHER)
+    wps = WebPubSub(app)
     hub = Hub("Support", connection=["THIRD_SERVICE", "OTHER_SERVICE"])
 
     @hub.on_connected
@@ -107,7 +109,8 @@ def test_a_hub_whose_handlers_name_a_connection_has_that_one() -> None:
 
 
 def test_a_connection_that_only_some_handlers_name_is_the_hubs() -> None:
-    wps = WebPubSub(make_app(OTHER_SERVICE=OTHER))
+    app = make_app(OTHER_SERVICE=OTHER)
+    wps = WebPubSub(app)
 
     @wps.on_message
     def message() -> None: ...
@@ -220,7 +223,8 @@ def test_access_is_for_a_client_protocol(wps: WebPubSub, protocol: str, path: st
 
 
 def test_access_is_signed_by_the_service_of_the_hub() -> None:
-    wps = WebPubSub(make_app(OTHER_SERVICE=OTHER))
+    app = make_app(OTHER_SERVICE=OTHER)
+    wps = WebPubSub(app)
 
     @wps.on_message(hub="support", connection="OTHER_SERVICE")
     def message() -> None: ...
