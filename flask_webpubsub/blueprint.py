@@ -9,12 +9,12 @@ from typing import cast
 from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as HTTPResponse
 
 from .deferred import DEFERRED_KEY, WAITING_KEY, run_later
 from .dispatch import Dispatcher
-from .guard import VERSION_KEY, OwnResponse, own_class
-from .messages import Message, to_wsgi
+from .guard import VERSION_KEY
+from .messages import Message
+from .own_response import make_own
 
 #: Where an app keeps its :class:`Dispatcher`, in ``app.extensions``.
 EXTENSION_KEY = "webpubsub"
@@ -40,33 +40,21 @@ def _add_rules(state: BlueprintSetupState) -> None:
 
 
 def _make_view(app: Flask, dispatcher: Dispatcher) -> Callable[..., Response]:
-    answer_class = own_class(app.response_class)
+    response_class = app.response_class
 
     def webhook(event: str = "") -> Response:
-        message = Message(request.environ, _read_again)
+        environ = request.environ
+        message = Message(environ, _read_again)
         try:
             answer = dispatcher.dispatch(message)
         finally:
-            request.environ[VERSION_KEY] = message.mqtt_version
-        if isinstance(answer, HTTPResponse):
-            response = _make_own(answer)
-        else:
-            headers = [(name, to_wsgi(value)) for name, value in answer.headers]
-            response = answer_class(answer.body, answer.status, headers)
-        response.refuses = response.status_code >= 400
-        if (calls := message.environ.pop(DEFERRED_KEY, None)) is not None:
-            response.call_on_close(partial(run_later, calls, app, message.environ.get(WAITING_KEY)))
+            environ[VERSION_KEY] = message.mqtt_version
+        response = make_own(answer, response_class)
+        if (calls := environ.pop(DEFERRED_KEY, None)) is not None:
+            response.call_on_close(partial(run_later, calls, app, environ.get(WAITING_KEY)))
         return response
 
     return webhook
-
-
-def _make_own(answer: HTTPResponse) -> OwnResponse:
-    """Take over a response that a handler made, with whatever its class adds to it."""
-    if not isinstance(answer, Response):
-        answer = Response.force_type(answer)
-    answer.__class__ = own_class(type(cast(Response, answer)))
-    return cast(OwnResponse, answer)
 
 
 def _read_again() -> bytes:

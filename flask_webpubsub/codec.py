@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .enums import WebPubSubDataType, WebPubSubErrorCode, error_status, make_error_code
+from werkzeug.datastructures import EnvironHeaders
+
+from .enums import WebPubSubDataType, WebPubSubErrorCode, WebPubSubEventType, error_status, make_error_code
 from .errors import InvalidAnswerError, InvalidEventError, InvalidHandlerResultError
 from .events import (
     ConnectEventRequest,
@@ -57,7 +59,7 @@ from .schemas import (
     dump,
     load,
 )
-from .states import decode_states, encode_states
+from .states import NO_STATES, decode_states, encode_states
 from .wire_json import read_json, write_json
 
 #: Every answer that a handler may give.
@@ -87,29 +89,29 @@ def decode_context(message: Message) -> WebPubSubConnectionContext:
         values = _read_context(message.environ)
     except ValueError as error:
         raise InvalidEventError(f"The event's headers are wrong: {error}") from error
-    event_type, type_name = values["type"]
-    event_name = values["event_name"]
-    if type_name.lower() != event_name.lower():
+    (event_type, type_name), event_name, hub, connection_id, origin, signature, user_id = values[:7]
+    subprotocol, event_id, time, physical_connection_id, session_id = values[7:]
+    if type_name != event_name and type_name.lower() != event_name.lower():
         raise InvalidEventError(f"ce-eventName is {event_name!r}, but ce-type says {type_name!r}.")
-    fields = {
-        "event_type": event_type,
-        "event_name": event_name,
-        "hub": values["hub"],
-        "connection_id": values["connection_id"],
-        "user_id": values["user_id"],
-        "subprotocol": values["subprotocol"],
-        "signature": values["signature"],
-        "origin": values["origin"],
-        "headers": message.headers,
-        "event_id": values["event_id"],
-        "time": values["time"],
-    }
-    physical_connection_id = values["physical_connection_id"]
-    if physical_connection_id and (values["subprotocol"] or "mqtt").lower() == "mqtt":
+    context = WebPubSubConnectionContext(
+        event_type=event_type,
+        event_name=event_name,
+        hub=hub,
+        connection_id=connection_id,
+        user_id=user_id,
+        subprotocol=subprotocol,
+        signature=signature,
+        origin=origin,
+        states=NO_STATES,
+        headers=EnvironHeaders(message.environ),
+        event_id=event_id,
+        time=time,
+    )
+    if physical_connection_id and (subprotocol or "mqtt").lower() == "mqtt":
         return MqttConnectionContext(
-            physical_connection_id=physical_connection_id, session_id=values["session_id"], **fields
+            physical_connection_id=physical_connection_id, session_id=session_id, **vars(context)
         )
-    return WebPubSubConnectionContext(**fields)
+    return context
 
 
 def decode_event(
@@ -126,10 +128,12 @@ def decode_event(
     :raises EventTooLargeError: if the body has more than ``max_body_bytes``.
     """
     # The context was needed to check the signature, and nothing that can wait is decoded before that.
-    object.__setattr__(context, "states", decode_states(message.header(STATE_HEADER) or ""))
-    request_class = request_classes(context.event_type, context.event_name)[is_mqtt(context)]
-    if issubclass(request_class, UserEventRequest):
+    states = message.header(STATE_HEADER)
+    if states:
+        object.__setattr__(context, "states", decode_states(states))
+    if context.event_type is WebPubSubEventType.USER:
         return _decode_user_event(context, message, max_body_bytes if with_body else None)
+    request_class = request_classes(context.event_type, context.event_name)[is_mqtt(context)]
     read = _BODY_READERS.get(request_class)
     if read is None:
         return request_class(connection_context=context)
@@ -170,10 +174,11 @@ def is_mqtt(context: WebPubSubConnectionContext) -> bool:
 def _decode_user_event(
     context: WebPubSubConnectionContext, message: Message, max_body_bytes: int | None
 ) -> UserEventRequest:
+    mqtt = is_mqtt(context)
     content_type = message.content_type
     data_type = find_data_type(content_type)
     if data_type is None:
-        if not is_mqtt(context):
+        if not mqtt:
             raise InvalidEventError(f"A message has no data type for the Content-Type {content_type!r}.")
         data_type = WebPubSubDataType.BINARY
     body = None if max_body_bytes is None else message.read_body(max_body_bytes)
@@ -181,17 +186,17 @@ def _decode_user_event(
         data = None if body is None else decode_data(body, data_type)
     except ValueError as error:
         raise InvalidEventError(f"The body is no {data_type.value}.") from error
-    fields: dict[str, Any] = {
-        "data": data,
-        "data_type": data_type,
-        "content_type": content_type,
-        "metadata": find_metadata(message.environ),
-        "body": body,
-    }
-    if not is_mqtt(context):
-        return UserEventRequest(connection_context=context, **fields)
-    properties = find_user_properties(message.environ)
-    return MqttUserEventRequest(connection_context=context, user_properties=properties, **fields)
+    request = UserEventRequest(
+        connection_context=context,
+        data=data,
+        data_type=data_type,
+        content_type=content_type,
+        metadata=find_metadata(message.environ),
+        body=body,
+    )
+    if mqtt:
+        return MqttUserEventRequest(user_properties=find_user_properties(message.environ), **vars(request))
+    return request
 
 
 def _encode_context(context: WebPubSubConnectionContext) -> dict[str, Any]:
@@ -325,7 +330,7 @@ def _encode_changed_states(
 ) -> list[tuple[str, str]]:
     if response.states is NOT_GIVEN:
         return []
-    if not isinstance(response.states, Mapping):
+    if type(response.states) is not dict and not isinstance(response.states, Mapping):
         raise ValueError("its states are no map.")
     header = encode_states(response.states if response.states_cleared else {**states, **response.states})
     if len(header) > max_state_bytes:
@@ -380,7 +385,13 @@ def _decode_user_response(answer: Answer) -> UserEventResponse | None:
 
 
 _CONTEXT = ContextSchema()
-_read_context = make_header_reader(_CONTEXT)
+_read_context = make_header_reader(
+    _CONTEXT,
+    (
+        *("type", "event_name", "hub", "connection_id", "origin", "signature", "user_id"),
+        *("subprotocol", "event_id", "time", "physical_connection_id", "session_id"),
+    ),
+)
 _SCHEMAS = {
     ConnectEventRequest: ConnectSchema(),
     MqttConnectEventRequest: MqttConnectSchema(),

@@ -19,7 +19,6 @@ from .enums import WebPubSubEventType, make_error_code
 from .errors import (
     EventError,
     EventStillRunningError,
-    EventTooLargeError,
     HandlerNotFoundError,
     InvalidAccessCodeError,
     InvalidEventError,
@@ -78,7 +77,8 @@ class Dispatcher:
         try:
             if message.method not in METHODS:
                 raise MethodNotAllowedError(f"The method is {message.method!r}.")
-            self._verify_access_code(message)
+            if self.settings.access_codes:
+                self._verify_access_code(message)
             if message.method != "POST":
                 return self._validate(message)
         except WebPubSubError as error:
@@ -95,10 +95,11 @@ class Dispatcher:
             self._start()
         begin = perf_counter()
         try:
-            self._verify_declared_size(message)
+            message.verify_length(self.settings.max_body_bytes)
             context = decode_context(message)
             handler = self._find_handler(context)
-            self._verify_signature(context, handler)
+            if handler.keys is not None:
+                self._verify_origin(context, handler.keys)
             request = self._decode_event(context, message, handler)
             arguments = handler.trigger.plan.bind(request)
             turn = None if handler.once is None else handler.once.begin(context)
@@ -128,8 +129,6 @@ class Dispatcher:
 
     def _verify_access_code(self, message: Message) -> None:
         expected = self.settings.access_codes
-        if not expected:
-            return
         header = message.header("x-functions-key")
         given = [code.encode("utf-8", "replace") for code in message.query("code")]
         if header is not None:
@@ -148,11 +147,6 @@ class Dispatcher:
             raise InvalidEventError(f"The origin {origins!r} is not trusted here: {sorted(trusted)!r} are.")
         return Answer(200, [("WebHook-Allowed-Origin", "*")])
 
-    def _verify_declared_size(self, message: Message) -> None:
-        length, limit = message.content_length, self.settings.max_body_bytes
-        if length is not None and length > limit:
-            raise EventTooLargeError(f"The body has {length} bytes, the limit is {limit}.")
-
     def _find_handler(self, context: WebPubSubConnectionContext) -> Handler:
         handler = self.handlers.find(context)
         if handler is None:
@@ -164,28 +158,28 @@ class Dispatcher:
             )
         return handler
 
-    def _verify_signature(self, context: WebPubSubConnectionContext, handler: Handler) -> None:
-        if handler.keys is not None:
-            self._verify_origin(context, handler.keys)
-
     def _verify_origin(self, context: WebPubSubConnectionContext, keys: HostKeys) -> None:
-        hosts = [host for host in split_origins(context.origin) if host in keys]
-        if not hosts:
-            raise InvalidSignatureError(f"The origin {context.origin!r} is not trusted here: {sorted(keys)!r} are.")
-        trusted = [key for host in hosts for key in keys[host]]
+        trusted = keys.get(context.origin)
+        if trusted is None:
+            trusted = _find_keys(context.origin, keys)
         if trusted:
             verify_signature(context.signature, context.connection_id, trusted)
         elif self._verify_token is None:
-            raise InvalidSignatureError(f"The connection string of {hosts!r} has no AccessKey to check with.")
+            raise InvalidSignatureError(
+                f"The connection string of the origin {context.origin!r} has no AccessKey to check with."
+            )
         if self._verify_token is not None:
             self._verify_token(context.headers.get("Authorization"))
 
     def _decode_event(
         self, context: WebPubSubConnectionContext, message: Message, handler: Handler
     ) -> WebPubSubEventRequest:
+        limit = self.settings.max_body_bytes
+        reads_body = handler.trigger.plan.reads_body
+        if not is_mqtt(context):
+            return decode_event(context, message, with_body=reads_body, max_body_bytes=limit)
         # An MQTT client must be refused in the words of its version, which stands in the body.
-        with_body = handler.trigger.plan.reads_body or (is_connect(context) and is_mqtt(context))
-        request = decode_event(context, message, with_body=with_body, max_body_bytes=self.settings.max_body_bytes)
+        request = decode_event(context, message, with_body=reads_body or is_connect(context), max_body_bytes=limit)
         message.mqtt_version = mqtt_version(request)
         return request
 
@@ -228,11 +222,20 @@ class Dispatcher:
         ours = error.status >= 500 and not isinstance(error, EventStillRunningError)
         level = logging.ERROR if ours else logging.WARNING
         logger.log(level, "Refused with %d: %s (request %r)", error.status, error, message.header(REQUEST_ID))
-        event_rejected.send(self._app, _async_wrapper=self._ensure_sync, status=error.status, error=error)
+        if event_rejected.receivers:
+            event_rejected.send(self._app, _async_wrapper=self._ensure_sync, status=error.status, error=error)
         answer = encode_error(make_error_code(error.status), HTTPStatus(error.status).phrase, message.mqtt_version)
         if isinstance(error, MethodNotAllowedError):
             answer.headers.append(("Allow", ", ".join(METHODS)))
         return answer
+
+
+def _find_keys(origin: str, keys: HostKeys) -> tuple[bytes, ...]:
+    """The keys of all the hosts that an origin names and that are trusted."""
+    hosts = [host for host in split_origins(origin) if host in keys]
+    if not hosts:
+        raise InvalidSignatureError(f"The origin {origin!r} is not trusted here: {sorted(keys)!r} are.")
+    return tuple(key for host in hosts for key in keys[host])
 
 
 def _decorator_for(context: WebPubSubConnectionContext) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -15,6 +15,7 @@ from .enums import WebPubSubDataType, WebPubSubEventType
 from .events import WebPubSubClientCertificate
 from .messages import from_wsgi
 from .mqtt import MqttUserProperty
+from .wire_json import are_strings
 
 
 class Checked(fields.Field[Any]):
@@ -53,7 +54,7 @@ class TextList(Checked):
     """A list of strings, which one string is not."""
 
     def check(self, value: Any) -> list[str]:
-        if not isinstance(value, list | tuple | set | frozenset) or not _are_strings(value):
+        if not isinstance(value, list | tuple | set | frozenset) or not are_strings(value):
             raise ValidationError("Not a list of strings.")
         return list(value)
 
@@ -64,7 +65,7 @@ class TextListMap(Checked):
     def check(self, value: Any) -> dict[str, list[str]]:
         if not isinstance(value, dict) or not set(map(type, value.values())) <= {list}:
             raise ValidationError("Not a map of lists of strings.")
-        if not _are_strings(value) or not _are_strings(chain.from_iterable(value.values())):
+        if not are_strings(value) or not are_strings(chain.from_iterable(value.values())):
             raise ValidationError("Not a map of lists of strings.")
         return value
 
@@ -73,7 +74,7 @@ class TextMap(Checked):
     """A map from strings to strings."""
 
     def check(self, value: Any) -> dict[str, str]:
-        if not isinstance(value, Mapping) or not _are_strings(value) or not _are_strings(value.values()):
+        if not isinstance(value, Mapping) or not are_strings(value) or not are_strings(value.values()):
             raise ValidationError("Not a map of strings.")
         return dict(value)
 
@@ -98,7 +99,7 @@ class StateMap(Checked):
     """A map from the names of states to their values."""
 
     def check(self, value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping) or not _are_strings(value):
+        if not isinstance(value, Mapping) or not are_strings(value):
             raise ValidationError("Not a map with strings as keys.")
         return value
 
@@ -191,12 +192,6 @@ class NumberCode(Code):
         return super().check(value)
 
 
-def _are_strings(values: Iterable[Any]) -> bool:
-    # By type first, for all values at once: a subclass of str is rare.
-    types = set(map(type, values))
-    return types <= {str} or all(issubclass(cls, str) for cls in types)
-
-
 def _checked_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValidationError("Not a string.")
@@ -262,7 +257,7 @@ class UserIdHeader(AnyHeader):
         if not value:
             # Some servers drop a value that is not ASCII: a user must not become anonymous by that.
             raise ValidationError("Empty. Perhaps the server dropped a value that is not ASCII.")
-        return from_wsgi(value)
+        return value if value.isascii() else from_wsgi(value)
 
 
 class TimeHeader(SingleHeader):
@@ -287,6 +282,9 @@ class EventTypeHeader(SingleHeader):
     """``azure.webpubsub.user.message``: the prefix in any case, then the event's name."""
 
     def convert(self, value: str) -> tuple[WebPubSubEventType, str]:
+        known = _KNOWN_EVENTS.get(value)
+        if known is not None:
+            return known
         for event_type, prefix in EVENT_TYPE_PREFIXES.items():
             length = len(prefix)
             if value[:length].lower() == prefix and len(value) > length:
@@ -303,4 +301,15 @@ EVENT_TYPE_PREFIXES = {
     WebPubSubEventType.USER: "azure.webpubsub.user.",
     WebPubSubEventType.SYSTEM: "azure.webpubsub.sys.",
     WebPubSubEventType.PRESENCE: "azure.webpubsub.gp.",
+}
+
+# The events that nearly all calls are about, as the service spells them.
+_KNOWN_EVENTS = {
+    f"{EVENT_TYPE_PREFIXES[event_type]}{name}": (event_type, name)
+    for event_type, names in {
+        WebPubSubEventType.USER: ("message",),
+        WebPubSubEventType.SYSTEM: ("connect", "connected", "disconnected"),
+        WebPubSubEventType.PRESENCE: ("joined", "left"),
+    }.items()
+    for name in names
 }

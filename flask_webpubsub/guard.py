@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response
+from flask import Flask
 from werkzeug.wsgi import ClosingIterator
 
 from .codec import encode_error
 from .enums import make_error_code
-from .messages import Answer, Environ, to_wsgi
+from .messages import Answer, Environ
 from .mqtt import MqttProtocolVersion
+from .own_response import ANSWERED_KEY
+from .paths import WebhookPath
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -22,7 +24,6 @@ logger = logging.getLogger("flask_webpubsub")
 
 #: Where the view leaves the version of MQTT in which its client is to be told of an error, or ``None``.
 VERSION_KEY = "flask_webpubsub.mqtt_version"
-_ANSWERED_KEY = "flask_webpubsub.answered"
 _CONNECT = "azure.webpubsub.sys.connect"
 
 
@@ -36,18 +37,12 @@ class Guard:
     def __init__(self, app: Flask, path: str) -> None:
         self._app = app
         self._wsgi_app: WSGIApplication = app.wsgi_app
-        self._path = to_wsgi(path)
-        self._below = self._path + "/"
+        self._path = WebhookPath(path)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "POST":
             return self._watch(environ, start_response)
         return self._wsgi_app(environ, start_response)
-
-    def _is_for_webhook(self, environ: Environ) -> bool:
-        # Asked when the answer comes, because a middleware inside may have taken a prefix off the path.
-        path: str = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Flask reads it
-        return path == self._path or path.startswith(self._below)
 
     def _watch(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         started = False
@@ -56,7 +51,8 @@ class Guard:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
             nonlocal started, instead
             started = True
-            if _ANSWERED_KEY not in environ and self._is_for_webhook(environ):
+            # Asked when the answer comes, because a middleware inside may have taken a prefix off the path.
+            if ANSWERED_KEY not in environ and self._path.leads_to(environ):
                 instead = self._judge(environ, int(status[:3]))
             if instead is None:
                 return start_response(status, headers, exc_info)
@@ -93,33 +89,6 @@ class Guard:
             logger.error("The answer %d would have let a client in: it is replaced by 500.", status)
             return Answer(500) if version is None else encode_error(make_error_code(500), "", version)
         return None if version is None else encode_error(make_error_code(status), "", version)
-
-
-class OwnResponse(Response):
-    """A response that the view made, which the :class:`Guard` knows when it is sent.
-
-    An app may add headers to it. When it has turned an error into a success, it is the view's no more.
-    """
-
-    default_mimetype = None
-    refuses = True
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if not self.refuses or self.status_code >= 400:
-            environ[_ANSWERED_KEY] = True
-        return super().__call__(environ, start_response)
-
-
-def own_class(response_class: type[Response]) -> type[OwnResponse]:
-    """The class of the view's own responses in an app whose responses are of this class."""
-    if issubclass(response_class, OwnResponse):
-        return response_class
-    if response_class not in _OWN_CLASSES:
-        _OWN_CLASSES[response_class] = type(response_class.__name__, (OwnResponse, response_class), {})
-    return _OWN_CLASSES[response_class]
-
-
-_OWN_CLASSES: dict[type[Response], type[OwnResponse]] = {}
 
 
 def _begin(body: Iterable[bytes]) -> Iterable[bytes]:

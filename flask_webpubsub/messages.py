@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders, Headers
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from .errors import EventTooLargeError, InvalidEventError
 from .mqtt import MqttProtocolVersion
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 Environ = dict[str, Any]
 
@@ -30,6 +34,8 @@ class Message:
     def __init__(self, environ: Environ, read_again: Callable[[], bytes] | None = None) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
+        #: The declared size of the body in bytes; ``None`` for a chunked body.
+        self.content_length = _content_length(environ)
         #: The version of an MQTT client that asks to connect, as soon as it is known: errors are said in its words.
         self.mqtt_version: MqttProtocolVersion | None = None
         self._read_again = read_again
@@ -58,13 +64,14 @@ class Message:
         """The media type of the body, in lower case and without parameters; may be empty."""
         return media_type(self.content_type)
 
-    @property
-    def content_length(self) -> int | None:
-        """The declared size of the body in bytes; ``None`` for a chunked body."""
-        length = self.environ.get("CONTENT_LENGTH", "")
-        if length.isascii() and length.isdigit() and "HTTP_TRANSFER_ENCODING" not in self.environ:
-            return int(length[:_MAX_DIGITS])
-        return get_content_length(self.environ)
+    def verify_length(self, limit: int) -> None:
+        """Check that the body does not declare more than ``limit`` bytes.
+
+        :raises EventTooLargeError: if it does.
+        """
+        length = self.content_length
+        if length is not None and length > limit:
+            raise EventTooLargeError(f"The body has {length} bytes, the limit is {limit}.")
 
     def read_body(self, limit: int) -> bytes:
         """Read the body, of at most ``limit`` bytes.
@@ -73,28 +80,23 @@ class Message:
         :raises InvalidEventError: if it ends too early.
         """
         length = self.content_length
-        if length is not None and length > limit:
-            raise EventTooLargeError(f"The body has {length} bytes, the limit is {limit}.")
-        # Of a body that declares no length, one byte more than the limit shows that it is too large.
-        body = self._read(limit + 1 if length is None else length)
-        if len(body) < (1 if length is None else length) and self._read_again is not None:
+        if length is None:
+            return self._read_chunked(limit)
+        self.verify_length(limit)
+        body = _read(self.environ["wsgi.input"], length)
+        if len(body) < length and self._read_again is not None:
             body = self._read_again()
-        if len(body) > limit:
-            raise EventTooLargeError(f"The body is larger than the limit of {limit} bytes.")
-        if length is not None and len(body) < length:
+        if len(body) < length:
             raise InvalidEventError(f"The body has {len(body)} bytes where {length} were declared.")
         return body
 
-    def _read(self, size: int) -> bytes:
-        # A body without a length has an end only where the server says so.
-        stream = get_input_stream(self.environ) if self.content_length is None else self.environ["wsgi.input"]
-        try:
-            # One read that is answered in full keeps a single copy of a large body in memory.
-            body: bytes = stream.read(size)
-            while len(body) < size and (more := stream.read(size - len(body))):
-                body += more
-        except Exception as error:  # whatever a server raises where a body is malformed or breaks off
-            raise InvalidEventError("The body can not be read: it is malformed or ended too early.") from error
+    def _read_chunked(self, limit: int) -> bytes:
+        # A body without a length has an end only where the server says so. One byte more shows that it is too large.
+        body = _read(get_input_stream(self.environ), limit + 1)
+        if not body and self._read_again is not None:
+            body = self._read_again()
+        if len(body) > limit:
+            raise EventTooLargeError(f"The body is larger than the limit of {limit} bytes.")
         return body
 
 
@@ -109,6 +111,40 @@ class Answer:
     def header(self, name: str) -> str | None:
         """The value of a header, whatever the case of its name."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+def _content_length(environ: Environ) -> int | None:
+    length = environ.get("CONTENT_LENGTH", "")
+    if length.isascii() and length.isdigit() and "HTTP_TRANSFER_ENCODING" not in environ:
+        return int(length[:_MAX_DIGITS])
+    return get_content_length(environ)
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    try:
+        # One read that is answered in full keeps a single copy of a large body in memory.
+        body = stream.read(size)
+        while len(body) < size and (more := stream.read(size - len(body))):
+            body += more
+    except Exception as error:  # whatever a server raises where a body is malformed or breaks off
+        raise InvalidEventError("The body can not be read: it is malformed or ended too early.") from error
+    return body
+
+
+def send_answer(answer: Answer, start_response: StartResponse) -> list[bytes]:
+    """Send an answer to anything but a ``HEAD`` request, as a WSGI app does."""
+    status = answer.status
+    line = _STATUS_LINES.get(status) or f"{status} UNKNOWN"
+    headers = [(name, to_wsgi(value)) for name, value in answer.headers]
+    if status == 204:  # which has no body, not even an empty one
+        start_response(line, headers)
+        return []
+    headers.append(("Content-Length", str(len(answer.body))))
+    start_response(line, headers)
+    return [answer.body]
+
+
+_STATUS_LINES = {code: f"{code} {phrase.upper()}" for code, phrase in HTTP_STATUS_CODES.items()}
 
 
 @cache

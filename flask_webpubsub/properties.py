@@ -51,7 +51,8 @@ def decode_user_properties(headers: Iterable[tuple[str, str]]) -> list[MqttUserP
 
 def find_metadata(environ: Environ) -> dict[str, str]:
     """The message metadata of a request."""
-    return decode_metadata(_find(METADATA_PREFIX, environ))
+    found = _find(METADATA_PREFIX, environ)
+    return decode_metadata(found) if found else {}
 
 
 def find_user_properties(environ: Environ) -> list[MqttUserProperty]:

@@ -7,7 +7,8 @@ does not understand is left to marshmallow altogether.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from types import FunctionType
 from typing import Any
 
@@ -20,7 +21,7 @@ from .responses import NOT_GIVEN
 from .schemas import AnswerSchema, ServiceSchema, dump, load
 
 Reader = Callable[[Any], dict[str, Any]]
-HeaderReader = Callable[[Mapping[str, Any]], dict[str, Any]]
+HeaderReader = Callable[[Mapping[str, Any]], Sequence[Any]]
 
 
 def make_body_reader(schema: ServiceSchema) -> Reader:
@@ -84,54 +85,50 @@ def make_answer_reader(schema: AnswerSchema) -> Reader:
     return read
 
 
-def make_header_reader(schema: Schema) -> HeaderReader:
+def make_header_reader(schema: Schema, names: Sequence[str]) -> HeaderReader:
     """A function that reads the headers of a WSGI environ as :func:`load` does with the schema.
 
-    Absent headers are ``None``.
+    It gives the values of the fields that are named, in their order, and ``None`` for absent ones.
 
-    :raises ValueError: (the function) if a header does not fit.
+    :raises ValueError: (the function) if a header does not fit, be it named or not.
     """
-    names = [
-        (field.data_key or name, environ_name(field.data_key or name)) for name, field in schema.load_fields.items()
-    ]
-    nothing: dict[str, Any] = dict.fromkeys(schema.load_fields)
+    fields = schema.load_fields
+    keys = {name: environ_name(field.data_key or name) for name, field in fields.items()}
 
-    def read_all(environ: Mapping[str, Any]) -> dict[str, Any]:
-        return nothing | load(schema, {name: environ[key] for name, key in names if key in environ})
+    def read_all(environ: Mapping[str, Any]) -> tuple[Any, ...]:
+        headers = {fields[name].data_key or name: environ[key] for name, key in keys.items() if key in environ}
+        return tuple(map(load(schema, headers).get, names))
 
-    fields = {name: field for name, field in schema.load_fields.items() if isinstance(field, HeaderText)}
-    singles, texts, raws = (
-        [name for name, field in fields.items() if type(field).verify is verify]
-        for verify in (SingleHeader.verify, HeaderText.verify, AnyHeader.verify)
-    )
-    grouped = singles + texts + raws
-    if not _is_plain(schema, Schema) or set(grouped) != schema.load_fields.keys():
+    texts = [name for name, field in fields.items() if _verifies_as(field, HeaderText, SingleHeader)]
+    raws = [name for name, field in fields.items() if _verifies_as(field, AnyHeader)]
+    if not _is_plain(schema, Schema) or {*texts, *raws} != fields.keys():
         return read_all
 
-    keys = [environ_name(fields[name].data_key or name) for name in grouped]
-    single_count, text_count = len(singles), len(singles + texts)
-    required = [environ_name(field.data_key or name) for name, field in fields.items() if field.required]
-    converted = [
-        (name, field.convert) for name, field in fields.items() if type(field).convert is not HeaderText.convert
+    order = texts + raws
+    get_keys = [keys[name] for name in order]
+    text_count = len(texts)
+    required = {keys[name] for name, field in fields.items() if field.required}
+    conversions = [
+        (position, field.convert)
+        for position, name in enumerate(order)
+        if isinstance(field := fields[name], HeaderText) and type(field).convert is not HeaderText.convert
     ]
+    select: Callable[[list[Any]], Sequence[Any]] = itemgetter(*map(order.index, names))
 
-    def read(environ: Mapping[str, Any]) -> dict[str, Any]:
-        found = list(map(environ.get, keys))
-        # What is true of all these headers is asked once, of all of them together.
-        single = "".join(filter(None, found[:single_count]))
-        text = single + "".join(filter(None, found[single_count:text_count]))
-        if "," in single or "" in found or not text.isascii() or not text.isprintable():
+    def read(environ: Mapping[str, Any]) -> Sequence[Any]:
+        found = list(map(environ.get, get_keys))
+        # What is true of all these headers is asked once, of all together. Those that may hold a comma seldom do.
+        text = "".join(filter(None, found[:text_count]))
+        plain = text.isascii() and text.isprintable() and "," not in text and "" not in found
+        if not plain or not environ.keys() >= required:
             return read_all(environ)
-        values = dict(zip(grouped, found, strict=True))
         try:
-            for key in required:
-                environ[key]
-            for name, convert in converted:
-                if (value := values[name]) is not None:
-                    values[name] = convert(value)
-        except (KeyError, ValidationError):
+            for position, convert in conversions:
+                if (value := found[position]) is not None:
+                    found[position] = convert(value)
+        except ValidationError:
             return read_all(environ)
-        return values
+        return select(found)
 
     return read
 
@@ -162,6 +159,11 @@ def _read_value(field: Field[Any]) -> Callable[[Any], Any]:
     """The function of a field that reads one value, or the field's own reading where there is more to it."""
     more = (field.validators, getattr(field, "pre_load", None), getattr(field, "post_load", None))
     return field.check if isinstance(field, Checked) and not any(more) else field.deserialize
+
+
+def _verifies_as(field: Field[Any], *classes: type[HeaderText]) -> bool:
+    """Whether a field verifies its text just as one of these classes does."""
+    return isinstance(field, HeaderText) and type(field).verify in [cls.verify for cls in classes]
 
 
 def _is_plain(schema: Schema, base: type[Schema]) -> bool:

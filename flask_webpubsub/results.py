@@ -45,10 +45,11 @@ def make_response(result: Any, request: WebPubSubEventRequest) -> Response | HTT
     if result is None:
         return None
     context = request.connection_context
-    if isinstance(result, EventError | HTTPException):
-        result = make_error_response(result)
-    elif type(result) is dict or (not isinstance(result, WebPubSubEventResponse) and isinstance(result, Mapping)):
-        result = _load_mapping(result, request)
+    if not isinstance(result, WebPubSubEventResponse):
+        if isinstance(result, (EventError, HTTPException)):
+            result = make_error_response(result)
+        elif isinstance(result, Mapping):
+            result = _load_mapping(result, request)
     if context.event_type is WebPubSubEventType.USER:
         return _answer_message(result, context)
     if is_connect(context):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import InvalidEventError
-from .wire_json import read_json, write_json
+from .wire_json import are_strings, read_json, write_json
 
 NO_STATES: Mapping[str, Any] = MappingProxyType({})
 
@@ -20,9 +20,9 @@ def encode_states(states: Mapping[str, Any]) -> str:
 
     :raises ValueError: if a name is not a string or a value has no JSON form.
     """
-    if not all(isinstance(name, str) for name in states):
+    if not are_strings(states):
         raise ValueError("the names of states are not all strings.")
-    return b2a_base64(write_json(dict(states)), newline=False).decode("ascii")
+    return b2a_base64(write_json(states if type(states) is dict else dict(states)), newline=False).decode("ascii")
 
 
 def decode_states(header: str) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 
@@ -20,7 +20,12 @@ def read_json(text: bytes | str) -> Any:
     else:
         text.encode()  # which a lone surrogate does not survive
     try:
-        value = _DECODER.decode(text)
+        try:
+            value, end = _DECODER.raw_decode(text)
+        except ValueError:  # there may be blanks before the value
+            end = -1
+        if end != len(text):
+            value = _DECODER.decode(text)
         if "\\u" in text:  # only an escape can bring a lone surrogate
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
@@ -33,7 +38,9 @@ def make_writer(default: Callable[[Any], Any] | None = None) -> Callable[[Any], 
 
     :param default: gives a form to values that JSON does not know, as ``json.dumps`` has it.
     """
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default).encode
+    encode = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False, default=default
+    ).encode
 
     def write(value: Any) -> bytes:
         try:
@@ -44,6 +51,16 @@ def make_writer(default: Callable[[Any], Any] | None = None) -> Callable[[Any], 
             raise ValueError("A value has no JSON form.") from error
 
     return write
+
+
+def are_strings(values: Iterable[Any]) -> bool:
+    """Whether all of these are strings, as the keys of a JSON object are."""
+    # By type first, for all values at once: a subclass of str is rare.
+    types = set(map(type, values))
+    return types <= _STRINGS or all(issubclass(cls, str) for cls in types)
+
+
+_STRINGS = {str}
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -23,7 +23,7 @@ LEVELS: list[set[str]] = [
     {"background", "deferred", "enums", "errors", "wire_json"},
     {"mqtt", "states"},
     {"access", "actions", "events", "messages", "responses"},
-    {"fields", "message_data", "once", "properties", "readers", "schemas", "signature"},
+    {"fields", "message_data", "once", "paths", "properties", "readers", "schemas", "signature"},
     {"codec", "operations"},
     {
         "arguments",
@@ -38,7 +38,7 @@ LEVELS: list[set[str]] = [
         "tracing",
     },
     {"dispatch", "provisioning"},
-    {"blueprint", "decorators", "guard", "service", "testing"},
+    {"blueprint", "decorators", "direct", "guard", "own_response", "service", "testing"},
     {"cli", "commands", "deployed", "doctor", "emulator", "extension", "fixtures", "remote"},
     {"__init__"},
 ]

@@ -278,8 +278,8 @@ def test_the_fast_reader_of_headers_agrees_with_its_schema(request: replay.WireR
     environ, schema = request.environ(), ContextSchema()
     names = [field.data_key or name for name, field in schema.load_fields.items()]
     headers = {name: environ[environ_name(name)] for name in names if environ_name(name) in environ}
-    expected = result_of(lambda data: dict.fromkeys(schema.load_fields) | load(schema, data), headers)
-    assert result_of(make_header_reader(schema), environ) == expected
+    expected = result_of(lambda data: tuple(map(load(schema, data).get, schema.load_fields)), headers)
+    assert result_of(make_header_reader(schema, list(schema.load_fields)), environ) == expected
 
 
 @settings(thorough, max_examples=300)
