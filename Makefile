@@ -6,7 +6,7 @@ PORT ?= 5000
 
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help venv test demo demo-script lint docs build clean
+.PHONY: help venv test bench demo demo-script lint docs build clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ venv: $(VENV)/bin/pip  ## Make the virtual environment that the other targets us
 
 test: $(VENV)/.has-test  ## Run the tests; pytest's arguments go in ARGS
 	@$(RUN) pytest $(ARGS)
+
+bench: $(VENV)/.has-test  ## Measure what an event costs, and hold it against the goals
+	@$(RUN) tests.benchmarks $(ARGS)
 
 demo: $(VENV)/.has-demo  ## Chat in the browser: the sample app and a local service; Ctrl-C ends it
 	@echo "Open http://127.0.0.1:$(PORT) in two windows, and chat. Ctrl-C ends it."

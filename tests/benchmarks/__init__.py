@@ -1,0 +1,1 @@
+"""What an event costs, measured: ``python -m tests.benchmarks``, or ``make bench``."""
