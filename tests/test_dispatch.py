@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
-import tracemalloc
 from collections.abc import Callable
 from http import HTTPStatus
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +16,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from flask_webpubsub import ConnectEventRequest, UserEventRequest, UserEventResponse, WebPubSub
 from flask_webpubsub.messages import Answer
 from flask_webpubsub.signature import sign_connection
+from tests.benchmarks.memory import Stream, peak_of
 from tests.conftest import HOST, KEY
 
 if TYPE_CHECKING:
@@ -534,40 +532,6 @@ def test_the_services_request_id_is_in_the_log_line(served: Flask, caplog: pytes
 # Costs.
 
 
-def count_calls(app: Flask, environ: WSGIEnvironment) -> int:
-    calls = 0
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        answer = call(app, environ)
-    finally:
-        sys.setprofile(before)
-    assert answer.status == 200
-    return calls
-
-
-def test_dispatch_costs_the_same_with_one_and_with_ten_thousand_handlers() -> None:
-    def make_app(count: int) -> Flask:
-        app = Flask("app")
-        app.config["WEBPUBSUB_CONNECTION_STRING"] = f"Endpoint=https://{HOST};AccessKey={KEY};"
-        wps = WebPubSub()
-        wps.on_message(hub="chat")(ack)
-        for number in range(count - 1):
-            wps.on_user_event(f"event{number}", hub=f"hub{number % 100}")(ack)
-        wps.init_app(app)
-        call(app, make_event())  # so that what is done once is done
-        return app
-
-    one, many = make_app(1), make_app(10_000)
-
-    assert count_calls(one, make_event()) == count_calls(many, make_event())
-
-
 @pytest.mark.parametrize("annotation", [str, None, bytes], ids=["str", "unannotated", "bytes"])
 def test_a_large_text_is_in_memory_once_as_bytes_and_once_as_text(app: Flask, wps: WebPubSub, annotation: Any) -> None:
     size = 1024 * 1024
@@ -582,21 +546,12 @@ def test_a_large_text_is_in_memory_once_as_bytes_and_once_as_text(app: Flask, wp
     call(app, make_event())
     environ = make_event(body=b"a" * size)
 
-    class Source(io.RawIOBase):
-        """A body that takes no memory until it is read."""
+    environ["wsgi.input"] = Stream(size)
 
-        def read(self, wanted: int = -1) -> bytes:
-            return b"a" * wanted
-
-    environ["wsgi.input"] = Source()
-    tracemalloc.start()
-    try:
+    def receive() -> None:
         assert call(app, environ).status == 204
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
 
-    assert peak < 2.2 * size
+    assert peak_of(receive) < 2.2 * size
 
 
 # The handler's answer and its log.

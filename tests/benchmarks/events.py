@@ -69,7 +69,7 @@ def make_validation() -> Event:
     return asked | {"REQUEST_METHOD": "OPTIONS", "HTTP_WEBHOOK_REQUEST_ORIGIN": HOST, "HTTP_CE_AWPSVERSION": "1.0"}, b""
 
 
-def make_large(data_type: str, event_name: str = "large") -> Event:
+def make_mib(data_type: str, event_name: str = "large") -> Event:
     """A message of 1 MiB: ``text``, ``json`` or ``binary``."""
     row = {"id": 1234567, "name": "a sensor in the hall", "values": [1.5, 2.25, 3.125], "on": True}
     count = MIB // len(json.dumps(row) + ", ")

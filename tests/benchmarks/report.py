@@ -12,14 +12,15 @@ from typing import Any
 
 from .goals import Figure
 
-_PACKAGES = ("flask-webpubsub", "Flask", "Werkzeug", "marshmallow", "itsdangerous")
+#: Those whose versions a figure depends on.
+PACKAGES = ("flask-webpubsub", "Flask", "Werkzeug", "marshmallow", "itsdangerous")
 
 
 def describe_machine() -> Mapping[str, str | int | None]:
     """The versions of what runs here, and the machine."""
     return {
         "Python": platform.python_version(),
-        **{name: version(name) for name in _PACKAGES},
+        **{name: version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,9 @@ from .events import (
     Environ,
     make_connect,
     make_forged_message,
-    make_large,
     make_message,
     make_message_with_100_states,
+    make_mib,
     make_mqtt_connect,
     make_system_event,
     make_validation,
@@ -87,16 +88,22 @@ def make_references() -> Iterator[Variant]:
     yield Variant(
         "connect by hand", by_hand, *EVENTS["connect"], answer=_ACCEPTED, states=_ROOM, against=("bare connect",)
     )
-    for data_type in ("text", "json", "binary"):
-        event = make_large(data_type, "message")
-        yield Variant(f"1 MiB of {data_type} by hand", by_hand, *event, states=_COUNTED, against=())
 
 
-def make_variants() -> Iterator[Variant]:
-    """Ours."""
+def make_small() -> Iterator[Variant]:
+    """Our events of the usual size."""
     yield from _make_typed()
     yield from _make_dicts()
     yield from _make_unseen()
+
+
+def make_large() -> Iterator[Variant]:
+    """Events of 1 MiB, by hand and ours, and an app of very many handlers."""
+    by_hand, typed = make_by_hand(), make_typed()
+    for data_type in ("text", "json", "binary"):
+        theirs, ours = f"1 MiB of {data_type} by hand", f"1 MiB of {data_type}"
+        yield Variant(theirs, by_hand, *make_mib(data_type, "message"), states=_COUNTED, against=())
+        yield Variant(ours, typed, *make_mib(data_type), against=(theirs,))
     yield Variant("message, 1 handler", make_many(1), *EVENTS["message"])
     yield Variant("message, 10,000 handlers", make_many(10_000), *EVENTS["message"])
 
@@ -115,9 +122,6 @@ def _make_typed() -> Iterator[Variant]:
     yield Variant("state set", app, *make_message("set"), states=_COUNTED)
     hundred_and_one = HUNDRED_STATES | {"count": 1}
     yield Variant("message, 100 states", app, *make_message_with_100_states(), states=hundred_and_one)
-    for data_type in ("text", "json", "binary"):
-        name = f"1 MiB of {data_type}"
-        yield Variant(name, app, *make_large(data_type), against=(f"{name} by hand",))
 
 
 def _make_dicts() -> Iterator[Variant]:
@@ -136,17 +140,26 @@ def _make_unseen() -> Iterator[Variant]:
         yield Variant(f"connect unseen, {claims}", app, *event, answer=hello, against=("bare connect",))
 
 
-def make_all() -> dict[str, Variant]:
-    """The references and ours, each of which answers as it must, by name."""
-    silence_log()
-    variants = {variant.name: variant for variant in (*make_references(), *make_variants())}
-    for variant in variants.values():
+def verified(variants: Iterable[Variant]) -> dict[str, Variant]:
+    """Variants by name, each of which answers as it must.
+
+    :raises AssertionError: if one does not.
+    """
+    found = {variant.name: variant for variant in variants}
+    for variant in found.values():
         variant.verify()
-    return variants
+    return found
 
 
-def silence_log() -> None:
+@contextmanager
+def silent_log() -> Iterator[None]:
     """Let the package write its log nowhere. What makes the lines still counts, and what prints them does not."""
-    logger = logging.getLogger("flask_webpubsub")
-    logger.addHandler(logging.NullHandler())
+    logger, handler = logging.getLogger("flask_webpubsub"), logging.NullHandler()
+    propagate = logger.propagate
+    logger.addHandler(handler)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)

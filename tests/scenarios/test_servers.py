@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import time
-import tracemalloc
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +24,7 @@ from flask_webpubsub.signature import sign_connection
 from flask_webpubsub.states import encode_states
 from flask_webpubsub.testing import WebPubSubTestClient
 from sample_app.over_http import forward_to
+from tests.benchmarks.memory import Stream, peak_of
 from tests.conftest import CONNECTION_STRING, HOST, KEY
 from tests.servers import SERVERS, Server, serve
 
@@ -416,18 +416,6 @@ def test_a_server_that_does_not_start_says_why() -> None:
         pytest.fail("the server started")
 
 
-class Stream:
-    """A request's body that makes its bytes when they are read: it holds none, so that every copy shows."""
-
-    def __init__(self, size: int) -> None:
-        self.left = size
-
-    def read(self, size: int = -1) -> bytes:
-        size = self.left if size < 0 else min(size, self.left)
-        self.left -= size
-        return b"x" * size
-
-
 @pytest.mark.parametrize(
     ("event_name", "content_type", "signature", "chunked", "status", "bodies"),
     [
@@ -484,12 +472,9 @@ def test_a_large_body_is_held_once(
         return started[0], body
 
     call()  # what is made once for all events does not count
-    tracemalloc.start()
-    try:
-        answer_status, body = call()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    calls: list[tuple[str, Stream]] = []
+    peak = peak_of(lambda: calls.append(call()))
+    [(answer_status, body)] = calls
     assert answer_status.startswith(str(status))
     assert peak <= bodies * MIB
     read = event_name in {"binary", "stream", "text"} and status == 204
