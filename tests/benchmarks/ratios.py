@@ -14,7 +14,7 @@ from time import thread_time_ns
 
 from .goals import Figure
 from .references import call
-from .variants import Variant
+from .variants import Variant, quiet_log
 
 SLICE_NS = 1_000_000
 
@@ -41,6 +41,11 @@ def measure_ratios(variants: Mapping[str, Variant], rounds: int) -> Iterator[Fig
             )
         ]
         yield Figure(f"time: ({name}, dict answer - {name}) / bare {name}", median(added), "times")
+    with quiet_log():
+        times = run_rounds({name: variants[name] for name in ("bad signature", "bare message")}, rounds)
+    yield Figure(
+        "time: bad signature, not logged / bare message", ratio(times, "bad signature", "bare message"), "times"
+    )
     yield Figure("time: bare message", median(times["bare message"]) / 1000, "µs")
 
 

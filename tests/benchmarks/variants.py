@@ -163,3 +163,15 @@ def silent_log() -> Iterator[None]:
     finally:
         logger.propagate = propagate
         logger.removeHandler(handler)
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Let the package make no lines of its log at all, as an app does that has raised the level."""
+    logger = logging.getLogger("flask_webpubsub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
