@@ -21,6 +21,9 @@ import pytest
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parent.parent
 
+#: The name of the server of ``flask run``, which :func:`serve` knows too.
+DEVELOPMENT_SERVER = "werkzeug"
+
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 _PORTS_TO_TRY = 3
@@ -43,15 +46,20 @@ def _granian(app_import: str, port: int, workers: int) -> list[str]:
     return ["granian", *options, app_import]
 
 
+def _werkzeug(app_import: str, port: int, workers: int) -> list[str]:
+    return ["flask", "--app", app_import, "run", f"--host={HOST}", f"--port={port}"]
+
+
 _COMMANDS = {
     "gunicorn-sync": _gunicorn("sync"),
     "gunicorn-gthread": _gunicorn("gthread"),
     "waitress": _waitress,
     "granian": _granian,
+    DEVELOPMENT_SERVER: _werkzeug,
 }
 
-#: The names that :func:`serve` knows.
-SERVERS = tuple(_COMMANDS)
+#: The names of the servers for production that :func:`serve` knows.
+SERVERS = tuple(name for name in _COMMANDS if name != DEVELOPMENT_SERVER)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def serve(
 
     Skips the test where the server is not installed.
 
-    :param server: one of :data:`SERVERS`.
+    :param server: one of :data:`SERVERS`, or :data:`DEVELOPMENT_SERVER`.
     :param app_import: the app, as ``module:name``; it is imported in ``cwd``.
     :param workers: the number of processes, where the server has several.
     :param env: environment variables beside those of this process.
