@@ -14,9 +14,10 @@ from flask_webpubsub import (
     UserEventResponse,
     WebPubSub,
 )
+from tests.conftest import CONNECTION_STRING
 
 app = Flask(__name__)
-app.config.from_prefixed_env()
+app.config.update(WEBPUBSUB_CONNECTION_STRING=CONNECTION_STRING, WEBPUBSUB_HUB="chat")
 wps = WebPubSub(app)
 
 

@@ -1,7 +1,7 @@
 """Requests that mean one thing to a proxy and another to an app: what real servers make of them.
 
-Whatever a server takes a malformed request for, an event that reaches a handler is one that the service signed, and what
-stands where a body or a second header should be is never an event of its own.
+Whatever a server takes a malformed request for, an event that reaches a handler is one that the service signed, and
+what stands where a body or a second header should be is never an event of its own.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class TestHttp10:
             assert answer.status == 400
 
 
-# A call that is answered before its body is read leaves the body on the connection, where the next request is looked for.
+# A call that is answered before its body is read leaves the body on the connection, where the next request should be.
 
 UNREAD = {
     "refused": (event_headers("who", signature=FORGED), 401),
