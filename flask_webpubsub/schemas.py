@@ -67,13 +67,22 @@ def dump(schema: Schema, obj: Any) -> dict[str, Any]:
 def describe(error: ValidationError) -> str:
     """The messages of a schema, by field, in one line. They hold no values."""
     messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
-    return "; ".join(f"{field}: {_flatten(found)}" for field, found in messages.items())
+    return "; ".join(f"{_show(field)}: {_flatten(found)}" for field, found in messages.items())
 
 
 def _flatten(found: Any) -> str:
     if isinstance(found, dict):
-        return ", ".join(f"{key}: {_flatten(value)}" for key, value in found.items())
+        return ", ".join(f"{_show(key)}: {_flatten(value)}" for key, value in found.items())
     return " ".join(map(str, found)) if isinstance(found, list) else str(found)
+
+
+def _show(key: object) -> str:
+    # One that no field has may be a client's, where a handler answers with what it was sent.
+    text = str(key)[:_MAX_KEY]
+    return text if text.isprintable() else repr(text)
+
+
+_MAX_KEY = 80
 
 
 # What the service sends.

@@ -214,3 +214,12 @@ def test_a_fast_reader_of_answers_agrees_with_its_schema(schema: schemas.AnswerS
 
 def schema_reader(schema: Schema) -> Callable[[Any], Any]:
     return lambda data: load(schema, data)
+
+
+@pytest.mark.parametrize("key", ["a\nERROR all is lost", "a\x1b[2K", "a\u2028", "a" * 1000])
+def test_a_key_that_no_field_has_is_shown_on_one_line(key: str) -> None:
+    with pytest.raises(ValueError, match="Unknown field") as caught:
+        load(schemas.UserAnswerSchema(), {key: "a secret"})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+    assert "secret" not in str(caught.value)
