@@ -6,7 +6,7 @@ PORT ?= 5000
 
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help venv test bench demo demo-script lint docs build clean
+.PHONY: help venv test bench demo demo-script lint audit docs build clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: $(VENV)/.has-dev  ## Check style, format and types
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+
+audit: $(VENV)/.has-dev  ## Ask what is known against the packages that are installed
+	@$(RUN) tests.audit $(ARGS)
 
 docs: $(VENV)/.has-docs  ## Build the documentation into docs/_build/html
 	$(RUN) sphinx --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build/html

@@ -164,7 +164,7 @@ def _verify_free(host: str, port: int) -> None:
 
 def _reachable(host: str) -> str:
     """The host under which this machine reaches an app that is bound to ``host``."""
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 -- compared, and not bound
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
