@@ -54,6 +54,11 @@ ANSWERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+@wps.on_user_event("status")
+def status(data: str) -> Response:
+    return Response("ack", status=f"200 {data}", mimetype="text/plain")
+
+
 @wps.on_connect
 def connect(query: dict[str, list[str]]) -> ConnectEventResponse:
     [text] = query["text"]
