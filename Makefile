@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV = .venv
 ARGS =
 PORT ?= 5000
+EVENTS ?= 100000
 
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help venv test bench demo demo-script lint audit docs build clean
+.PHONY: help venv test bench demo demo-script lint audit docs build clean load
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ test: $(VENV)/.has-test  ## Run the tests; pytest's arguments go in ARGS
 
 bench: $(VENV)/.has-test  ## Measure what an event costs, and hold it against the goals
 	@$(RUN) tests.benchmarks $(ARGS)
+
+load: $(VENV)/.has-test  ## Send many events to a real server, also while its workers are killed; their number in EVENTS
+	@WEBPUBSUB_LOAD_EVENTS=$(EVENTS) $(RUN) pytest tests/faults/test_load.py tests/faults/test_killed_workers.py $(ARGS)
 
 demo: $(VENV)/.has-demo  ## Chat in the browser: the sample app and a local service; Ctrl-C ends it
 	@echo "Open http://127.0.0.1:$(PORT) in two windows, and chat. Ctrl-C ends it."
