@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,10 +52,12 @@ class KeepAliveClient(WebPubSubTestClient):
     """Sends events over connections that stay open, one event at a time over each.
 
     :param size: the number of connections.
+    :param lost: the share of events after which the connection breaks, so that nobody learns of the answer.
     """
 
-    def __init__(self, host: str, port: int, size: int) -> None:
+    def __init__(self, host: str, port: int, size: int, lost: float) -> None:
         super().__init__(forward_to(host, port), connection_string=CONNECTION_STRING, hub="chat", system_events=())
+        self._lost = lost
         self._idle: SimpleQueue[HTTPConnection] = SimpleQueue()
         for _ in range(size):
             self._idle.put(HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS))
@@ -69,6 +72,8 @@ class KeepAliveClient(WebPubSubTestClient):
             http.close()  # it opens again with the next request
         try:
             http.request(method, self.path, delivery.body, {name: to_wsgi(value) for name, value in delivery.headers})
+            if random.random() < self._lost:
+                raise ConnectionResetError
             with http.getresponse() as answer:
                 headers = [(name, from_wsgi(value)) for name, value in answer.getheaders()]
                 return Answer(answer.status, headers, answer.read())
@@ -89,21 +94,22 @@ def _is_dropped(http: HTTPConnection) -> bool:
     return sock is not None and bool(select([sock], [], [], 0)[0])
 
 
-def play(server: Server, event_name: str, *, clients: int, events: int) -> list[Conversation]:
+def play(server: Server, event_name: str, *, clients: int, events: int, lost: float = 0.0) -> list[Conversation]:
     """Let clients send their events, all at the same time, and each of them one event after the other.
 
     :param events: how many each of them sends.
+    :param lost: see :class:`KeepAliveClient`.
     :raises AssertionError: if an event is not answered in the four times that the service sends it.
     """
     shares = [len(range(number, clients, PROCESSES)) for number in range(PROCESSES)]
     # Not forked: this process may have threads.
     with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        play_share = partial(_play_share, server.host, server.port, event_name, events)
+        play_share = partial(_play_share, server.host, server.port, event_name, events, lost)
         return list(chain.from_iterable(pool.map(play_share, shares)))
 
 
-def _play_share(host: str, port: int, event_name: str, events: int, clients: int) -> list[Conversation]:
-    service = KeepAliveClient(host, port, clients + _SPARE_CONNECTIONS)
+def _play_share(host: str, port: int, event_name: str, events: int, lost: float, clients: int) -> list[Conversation]:
+    service = KeepAliveClient(host, port, clients + _SPARE_CONNECTIONS, lost)
     try:
         with ThreadPoolExecutor(clients) as threads:
             return list(threads.map(lambda _: _converse(service, event_name, events), range(clients)))
