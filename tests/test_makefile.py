@@ -53,6 +53,15 @@ def test_demo_script_plays_the_conversation(make: Make, tmp_path: Path) -> None:
     assert done.stdout.rstrip().endswith("Every answer was right.")
 
 
+def test_load_sends_as_many_events_as_it_is_told(make: Make, tmp_path: Path) -> None:
+    make_python(tmp_path / "bin/python")
+    (tmp_path / "bin/pip").touch()
+    (tmp_path / ".has-test").touch()
+    done = make("load", "EVENTS=400", f"VENV={tmp_path}", "ARGS=-k every_event_is_answered")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "400 events of 200 clients" in done.stdout
+
+
 def test_without_the_venv_module_the_package_is_named(make: Make, tmp_path: Path) -> None:
     python = make_python(tmp_path / "python", without="ensurepip")
     done = make("venv", f"PYTHON={python}", f"VENV={tmp_path}/venv")

@@ -165,11 +165,29 @@ def test_a_call_that_is_refused_before_its_body_is_there_holds_no_thread_of_gran
         assert body_of(say(server, "said")) == "said"
 
 
-def test_gunicorn_waits_for_the_body_of_a_call_that_was_refused() -> None:
+@pytest.mark.parametrize(
+    ("request_", "count", "seconds"),
+    [
+        pytest.param(REFUSED, THREADS, 5, id="each a thread"),
+        pytest.param(SlowRequest(REFUSED.beginning.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)), 1, 2, id="all"),
+    ],
+)
+def test_gunicorn_waits_for_the_body_of_a_call_that_was_refused(
+    request_: SlowRequest, count: int, seconds: float
+) -> None:
     with serve("gunicorn-gthread", APP, env={**ENVIRONMENT, **LIMITS}) as server:
-        with slow_connections(server, REFUSED, THREADS):
+        begin = time.monotonic()
+        with slow_connections(server, request_, count):
+            assert body_of(say(server, "said", timeout=10)) == "said"
+        assert seconds - 0.2 < time.monotonic() - begin < seconds + 3
+
+
+def test_waitress_takes_a_hundred_connections() -> None:
+    with serve("waitress", APP, env=ENVIRONMENT) as server:
+        with slow_connections(server, IN_HEADERS["half a header"], 90):
+            assert body_of(say(server, "said")) == "said"
+        with slow_connections(server, IN_HEADERS["half a header"], 110):
             assert say(server, "said late", timeout=0.3) is None
-        assert body_of(say(server, "said", timeout=10)) == "said"
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
