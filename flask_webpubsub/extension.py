@@ -79,6 +79,10 @@ class WebPubSub(Registrar):
         app.extensions[EXTENSION_KEY] = dispatcher
         app.register_blueprint(self.blueprint)
         app.wsgi_app = Guard(app, settings.path)  # type: ignore[method-assign]
+        if settings.skip_session:
+            from .sessions import SessionSkipper  # other apps do without it
+
+            app.wsgi_app = SessionSkipper(app, settings.path)  # type: ignore[method-assign]
         self._apps.add(app)
 
     def register_hub(self, hub: Hub) -> None:

@@ -56,6 +56,7 @@ class Settings:
     once_store: object = field(repr=False)
     once_seconds: int
     entra: EntraSettings | None
+    skip_session: bool
 
 
 def read_settings(config: Config) -> Settings:
@@ -83,6 +84,7 @@ def read_settings(config: Config) -> Settings:
         once_store=config.get("WEBPUBSUB_ONCE_STORE"),  # looked at where a handler needs it
         once_seconds=_read_size(config, "WEBPUBSUB_ONCE_SECONDS", DEFAULT_ONCE_SECONDS, "seconds"),
         entra=_read_entra(config, allow_unsigned),
+        skip_session=_read_flag(config, "WEBPUBSUB_SKIP_SESSION"),
     )
 
 

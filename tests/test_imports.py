@@ -38,7 +38,7 @@ LEVELS: list[set[str]] = [
         "tracing",
     },
     {"dispatch", "provisioning"},
-    {"blueprint", "decorators", "direct", "guard", "own_response", "service", "testing"},
+    {"blueprint", "decorators", "direct", "guard", "own_response", "service", "sessions", "testing"},
     {"cli", "commands", "deployed", "doctor", "emulator", "extension", "fixtures", "remote"},
     {"__init__"},
 ]
@@ -171,6 +171,7 @@ LATER = [
             "issuer",
             "once",
             "service",
+            "sessions",
             "testing",
         )
     ),
