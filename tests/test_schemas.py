@@ -80,6 +80,13 @@ def test_a_message_holds_no_value() -> None:
         assert "hunter2" not in str(caught.value)
 
 
+def test_a_message_shows_a_key_with_a_line_break_as_python_writes_it() -> None:
+    for mapping in ({"a\nForged": 1}, {"mqtt": {"a\nForged": 1}}):
+        with pytest.raises(ValueError, match=r"'a\\nForged': Unknown field\.$") as caught:
+            load(schemas.MqttConnectAnswerSchema(), mapping)
+        assert "\n" not in str(caught.value)
+
+
 def test_a_value_of_the_wrong_type_is_not_written() -> None:
     with pytest.raises(ValueError, match="groups"):
         dump(schemas.ConnectAnswerSchema(), ConnectEventResponse(groups="lobby"))
