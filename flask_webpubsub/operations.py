@@ -76,6 +76,7 @@ def _make_operation(action: object, place: str, write_json: Callable[[Any], byte
     place = f"{place}, {kind.name}"
     try:
         arguments = load(kind.schema, values)
+        _verify_text(arguments)
         if "data" in arguments:
             arguments |= _make_message(arguments, write_json, as_mapping=isinstance(action, Mapping))
     except ValueError as error:
@@ -90,6 +91,22 @@ def _split(action: Mapping[Any, Any], place: str) -> tuple[str, dict[Any, Any]]:
     if len(names) != 1 or not isinstance(action[names[0]], str):
         raise ValueError(f"{place} needs one actionName, which is a string.")
     return action[names[0]], {key: value for key, value in action.items() if key != names[0]}
+
+
+def _verify_text(arguments: Mapping[str, Any]) -> None:
+    """Check that the SDK can write what stands in the URL of a call."""
+    for name, value in arguments.items():
+        texts = [] if name == "data" else value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and not _is_text(text) for text in texts):
+            raise ValueError(f"{name}: Not text that UTF-8 can hold.")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _make_message(arguments: dict[str, Any], write_json: Callable[[Any], bytes], *, as_mapping: bool) -> dict[str, Any]:
