@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +18,8 @@ DEVELOPMENT_CONNECTION_STRING = f"Endpoint=http://localhost:7080;AccessKey={DEVE
 #: The keys of each trusted host.
 HostKeys = Mapping[str, tuple[bytes, ...]]
 
+# As it stands in a URL and in the header that names it: letters of other scripts are written in ASCII there.
+_HOST = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+(%[0-9a-z._-]+)?", re.ASCII)
 _NAMES = {name.lower(): name for name in ("Endpoint", "AccessKey", "Version", "Port")}
 
 
@@ -48,11 +51,10 @@ def parse_connection_string(text: str) -> ServiceAccess:
     port = _parse_port(items["port"]) if "port" in items else endpoint.port
     host = endpoint.hostname or ""
     netloc = f"[{host}]" if ":" in host else host
-    key = items.get("accesskey")
     return ServiceAccess(
         endpoint=f"{endpoint.scheme}://{netloc}" + (f":{port}" if port is not None else ""),
         host=host,
-        key=None if key is None else key.encode(),
+        key=_encode_key(items.get("accesskey")),
     )
 
 
@@ -86,7 +88,8 @@ def _split(text: str) -> dict[str, str]:
 def _parse_endpoint(text: str) -> SplitResult:
     try:
         endpoint = urlsplit(text)
-        valid = endpoint.scheme in {"http", "https"} and endpoint.hostname and endpoint.port != 0
+        valid = endpoint.scheme in {"http", "https"} and endpoint.port != 0
+        valid &= _HOST.fullmatch(endpoint.hostname or "") is not None
     except ValueError:
         valid = False
     if not valid:
@@ -94,6 +97,13 @@ def _parse_endpoint(text: str) -> SplitResult:
             "The Endpoint of the connection string is no http or https URL with a host and a valid port."
         )
     return endpoint
+
+
+def _encode_key(key: str | None) -> bytes | None:
+    try:
+        return None if key is None else key.encode()
+    except UnicodeEncodeError:  # as of an environment variable that is not UTF-8
+        raise ConfigurationError("The AccessKey of the connection string is no text that UTF-8 can hold.") from None
 
 
 def _parse_port(text: str) -> int:

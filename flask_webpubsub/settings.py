@@ -205,7 +205,12 @@ def _read_access_codes(config: Config) -> tuple[bytes, ...]:
             "WEBPUBSUB_ACCESS_CODE is empty or no string: set it to a secret such as secrets.token_hex(), or to a list "
             "of them, or leave it out."
         )
-    return tuple(code.encode() for code in codes)
+    try:
+        return tuple(code.encode() for code in codes)
+    except UnicodeEncodeError:  # as of an environment variable that is not UTF-8
+        raise ConfigurationError(
+            "WEBPUBSUB_ACCESS_CODE holds what UTF-8 can not: set it to a secret such as secrets.token_hex()."
+        ) from None
 
 
 def _read_entra(config: Config, allow_unsigned: bool) -> EntraSettings | None:

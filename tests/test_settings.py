@@ -216,6 +216,13 @@ def test_an_access_code_that_protects_nothing_is_refused(value: Any) -> None:
         start(WEBPUBSUB_CONNECTION_STRING=CONNECTION_STRING, WEBPUBSUB_ACCESS_CODE=value)
 
 
+def test_an_access_code_that_is_no_utf_8_is_refused_without_being_shown() -> None:
+    with pytest.raises(ConfigurationError, match="WEBPUBSUB_ACCESS_CODE holds what UTF-8 can not") as caught:
+        start(WEBPUBSUB_CONNECTION_STRING=CONNECTION_STRING, WEBPUBSUB_ACCESS_CODE="the-code\udcff")
+
+    assert "the-code" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", [KEY, ["one", KEY], ["second-key"]], ids=["alone", "in a list", "of the second"])
 def test_an_access_key_is_no_access_code(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="WEBPUBSUB_ACCESS_CODE is an AccessKey") as caught:
