@@ -76,7 +76,8 @@ def make_error_code(code: object) -> WebPubSubErrorCode | int:
     elif isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599:
         return _ERROR_NAMES.get(code, int(code))
     names = ", ".join(repr(name.value) for name in WebPubSubErrorCode)
-    raise ValueError(f"{code!r} is no error code: use {names} or an HTTP status from 400 to 599.")
+    shown = repr(code) if isinstance(code, str | int | float | None) else f"A {type(code).__name__}"
+    raise ValueError(f"{shown} is no error code: use {names} or an HTTP status from 400 to 599.")
 
 
 def error_status(code: WebPubSubErrorCode | int) -> int:

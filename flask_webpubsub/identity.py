@@ -116,7 +116,7 @@ def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The header and the claims as they stand, to find the key by. Nothing of it is true yet."""
     try:
         found = decode_complete(token, options={"verify_signature": False})
-    except (PyJWTError, RecursionError) as error:
+    except (PyJWTError, RecursionError, UnicodeError) as error:
         raise InvalidIdentityError("The bearer token is malformed.") from error
     return found["header"], found["payload"]
 

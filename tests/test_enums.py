@@ -66,6 +66,14 @@ def test_an_error_code_has_its_type_and_status(code: Any, made: Any, status: int
     assert error_status(make_error_code(code)) == status
 
 
+def test_an_error_code_that_is_nested_too_deep_to_be_shown_is_refused_like_any_other() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match=r"^A list is no error code"):
+        make_error_code(deep)
+
+
 @pytest.mark.parametrize(
     "code", [True, False, None, 200, 399, 600, 0, -401, 401.0, "401", "", "forbidden", [401], b"userError"]
 )

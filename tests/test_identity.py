@@ -259,6 +259,7 @@ REFUSED: dict[str, tuple[Callable[[LocalIssuer], str], str]] = {
     "two parts": (lambda entra: entra.token().rpartition(".")[0], "malformed"),
     "no token at all": (lambda entra: "", "malformed"),
     "garbage": (lambda entra: "garbage", "malformed"),
+    "no Unicode": (lambda entra: "g.\ud800.e", "malformed"),
     "not ASCII": (lambda entra: "gärbage.é.ü", "malformed"),
     "a list for claims": (lambda entra: "eyJhbGciOiJSUzI1NiIsImtpZCI6ImZpcnN0In0.W10.eA", "malformed"),
     "two tokens": (lambda entra: f"{entra.token()},Bearer {entra.token()}", "malformed"),
