@@ -94,7 +94,7 @@ def _known_arguments(*classes: type[WebPubSubEventRequest]) -> dict[str, Getter]
 
 def _parameters(function: Callable[..., Any]) -> Iterator[tuple[inspect.Parameter, Any]]:
     variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    namespace = _namespace(function)
+    namespace = getattr(written_function(function), "__globals__", {})
     for parameter in _signature(function).parameters.values():
         if parameter.kind not in variable:
             yield parameter, _evaluate(parameter.annotation, namespace)
@@ -108,14 +108,12 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
-    """The names that annotations may use where a handler was written, which may be a partial or an object."""
-    written = inspect.unwrap(function)
+def written_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler as somebody wrote it, which may be a partial, an object or decorated."""
+    written: Callable[..., Any] = inspect.unwrap(function)
     while isinstance(written, partial):
         written = inspect.unwrap(written.func)
-    if not hasattr(written, "__globals__"):
-        written = inspect.unwrap(type(written).__call__)
-    return getattr(written, "__globals__", {})
+    return written if hasattr(written, "__globals__") else inspect.unwrap(type(written).__call__)
 
 
 def _evaluate(annotation: Any, namespace: dict[str, Any]) -> Any:

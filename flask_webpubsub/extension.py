@@ -83,6 +83,10 @@ class WebPubSub(Registrar):
             from .sessions import SessionSkipper  # other apps do without it
 
             app.wsgi_app = SessionSkipper(app, settings.path)  # type: ignore[method-assign]
+        if settings.direct:
+            from .direct import Lane  # other apps do without it
+
+            app.wsgi_app = Lane(app, dispatcher)  # type: ignore[method-assign]
         self._apps.add(app)
 
     def register_hub(self, hub: Hub) -> None:
@@ -311,6 +315,10 @@ def _resolve(trigger: Trigger, app: Flask, dispatcher: Dispatcher) -> Handler:
         verify_access_codes(settings.access_codes, accesses)
     else:
         accesses = settings.connections
+    if settings.direct:
+        from .direct import verify_trigger  # as above
+
+        verify_trigger(trigger)
     unsigned = trigger.unsigned or (trigger.connections is None and settings.allow_unsigned)
     call = app.ensure_sync(trigger.function)
     if trigger.payload is not None:

@@ -42,6 +42,8 @@ class Settings:
     """The settings of one app. ``connections`` are the default ones; sizes are in bytes.
 
     :param entra: ``None`` means that events need no token.
+    :param skip_session: whether events are spared Flask's session.
+    :param direct: whether events are answered before Flask builds a request.
     """
 
     connections: tuple[ServiceAccess, ...]
@@ -57,6 +59,7 @@ class Settings:
     once_seconds: int
     entra: EntraSettings | None
     skip_session: bool
+    direct: bool
 
 
 def read_settings(config: Config) -> Settings:
@@ -85,6 +88,7 @@ def read_settings(config: Config) -> Settings:
         once_seconds=_read_size(config, "WEBPUBSUB_ONCE_SECONDS", DEFAULT_ONCE_SECONDS, "seconds"),
         entra=_read_entra(config, allow_unsigned),
         skip_session=_read_flag(config, "WEBPUBSUB_SKIP_SESSION"),
+        direct=_read_flag(config, "WEBPUBSUB_DIRECT"),
     )
 
 
