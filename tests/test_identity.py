@@ -197,13 +197,13 @@ def deep_header(entra: LocalIssuer) -> str:
     return ".".join([base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode(), *entra.token().split(".")[1:]])
 
 
-NOW = int(time.time())
+NOW = int(time.time())  # the tests may run long after this module is read
 
 #: A token, and what the log says of it.
 REFUSED: dict[str, tuple[Callable[[LocalIssuer], str], str]] = {
     "expired": (lambda entra: entra.token(exp=NOW - 120), "has expired"),
-    "too early": (lambda entra: entra.token(nbf=NOW + 600), "is not valid yet"),
-    "issued in the future": (lambda entra: entra.token(iat=NOW + 600), "is not valid yet"),
+    "too early": (lambda entra: entra.token(nbf=NOW + 24 * 3600), "is not valid yet"),
+    "issued in the future": (lambda entra: entra.token(iat=NOW + 24 * 3600), "is not valid yet"),
     "without an end": (lambda entra: entra.token(exp=None), "lacks its end"),
     "without an issuer": (lambda entra: entra.token(iss=None), "lacks its end, its issuer"),
     "without an audience": (lambda entra: entra.token(aud=None), "or its audience"),
