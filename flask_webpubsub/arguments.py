@@ -6,7 +6,6 @@ import inspect
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from functools import partial
 from operator import attrgetter
@@ -16,12 +15,13 @@ from typing import IO, Annotated, Any, BinaryIO, Union, get_args, get_origin, ge
 from .enums import ClientProtocols, WebPubSubDataType, WebPubSubEventType
 from .errors import InvalidEventError
 from .events import UserEventRequest, WebPubSubEventRequest, request_classes
+from .records import Record, read_only
 
 Getter = Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
-class ArgumentPlan:
+@read_only
+class ArgumentPlan(Record):
     """What to call a handler with.
 
     :param getters: for each parameter, the function that takes its value out of the request.

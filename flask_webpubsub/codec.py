@@ -232,12 +232,12 @@ def encode_response(
     :param max_state_bytes: how large the states may be, in base64.
     :raises InvalidHandlerResultError: if the answer holds something that can not be sent.
     """
-    version = mqtt_version(request)
     try:
         match response:
             case EventErrorResponse():
-                return encode_error(make_error_code(response.code), response.error_message, version)
+                return encode_error(make_error_code(response.code), response.error_message, mqtt_version(request))
             case MqttConnectEventErrorResponse():
+                version = mqtt_version(request)
                 if version is None:
                     raise ValueError("an MQTT error does not fit the event.")
                 return _encode_mqtt_error(response, version)

@@ -1,15 +1,11 @@
-"""What the service tells us: the context of an event, and one request class for each kind of event.
-
-Nobody writes to these objects: type checkers refuse it. At run time they are plain dataclasses, as freezing them would
-cost every event a microsecond.
-"""
+"""What the service tells us: the context of an event, and one request class for each kind of event."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any
 
 from werkzeug.datastructures import Headers
 
@@ -22,6 +18,7 @@ from .mqtt import (
     MqttV311ConnectReturnCode,
     MqttV500ConnectReasonCode,
 )
+from .records import Record, read_only_by_name
 from .responses import (
     NOT_GIVEN,
     ConnectEventResponse,
@@ -33,16 +30,9 @@ from .responses import (
 )
 from .wire_json import write_json
 
-T = TypeVar("T")
 
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
-def _read_only(cls: type[T]) -> type[T]:
-    return dataclass(kw_only=True)(cls)
-
-
-@_read_only
-class WebPubSubConnectionContext:
+@read_only_by_name
+class WebPubSubConnectionContext(Record):
     """Which event this is, and of which connection.
 
     ``states`` are the connection's, as an earlier answer left them. ``user_id`` is ``None`` for anonymous clients.
@@ -64,7 +54,7 @@ class WebPubSubConnectionContext:
     time: datetime | None = None
 
 
-@_read_only
+@read_only_by_name
 class MqttConnectionContext(WebPubSubConnectionContext):
     """The context of an MQTT client's event, whose ``connection_id`` is the client id.
 
@@ -75,8 +65,8 @@ class MqttConnectionContext(WebPubSubConnectionContext):
     session_id: str | None = None
 
 
-@_read_only
-class WebPubSubEventRequest:
+@read_only_by_name
+class WebPubSubEventRequest(Record):
     """The base of all events, and itself the event of a kind that this version does not know."""
 
     connection_context: WebPubSubConnectionContext
@@ -88,15 +78,15 @@ class WebPubSubEventRequest:
         return EventErrorResponse(code, message)
 
 
-@_read_only
-class WebPubSubClientCertificate:
+@read_only_by_name
+class WebPubSubClientCertificate(Record):
     """A certificate that a client connected with; ``content`` is its PEM text, where the service sends it."""
 
     thumbprint: str
     content: str | None = None
 
 
-@_read_only
+@read_only_by_name
 class ConnectEventRequest(WebPubSubEventRequest):
     """A client asks to connect; the service waits for the answer.
 
@@ -121,7 +111,7 @@ class ConnectEventRequest(WebPubSubEventRequest):
         return ConnectEventResponse(user_id, groups, roles, subprotocol)
 
 
-@_read_only
+@read_only_by_name
 class MqttConnectEventRequest(ConnectEventRequest):
     """An MQTT client asks to connect; ``mqtt`` holds what its CONNECT packet says."""
 
@@ -148,17 +138,15 @@ class MqttConnectEventRequest(ConnectEventRequest):
         return EventErrorResponse(code, message)
 
 
-@_read_only
 class ConnectedEventRequest(WebPubSubEventRequest):
     """A client is connected. The service does not wait."""
 
 
-@_read_only
 class MqttConnectedEventRequest(ConnectedEventRequest):
     """An MQTT session began."""
 
 
-@_read_only
+@read_only_by_name
 class UserEventRequest(WebPubSubEventRequest):
     """A client sent a message, and the service waits for the answer.
 
@@ -187,35 +175,35 @@ class UserEventRequest(WebPubSubEventRequest):
         return UserEventResponse(data, data_type)
 
 
-@_read_only
+@read_only_by_name
 class MqttUserEventRequest(UserEventRequest):
     """An MQTT client published a message; ``user_properties`` are those of its PUBLISH packet."""
 
     user_properties: list[MqttUserProperty] = field(default_factory=list)
 
 
-@_read_only
+@read_only_by_name
 class DisconnectedEventRequest(WebPubSubEventRequest):
     """A client is gone, for this ``reason`` if there is one. The service does not wait."""
 
     reason: str | None = None
 
 
-@_read_only
+@read_only_by_name
 class MqttDisconnectedEventRequest(DisconnectedEventRequest):
     """An MQTT session ended; ``mqtt`` says how."""
 
     mqtt: MqttDisconnectedProperties
 
 
-@_read_only
+@read_only_by_name
 class GroupJoinedEventRequest(WebPubSubEventRequest):
     """A connection joined a group (preview). The service does not wait."""
 
     group: str
 
 
-@_read_only
+@read_only_by_name
 class GroupLeftEventRequest(WebPubSubEventRequest):
     """A connection left a group (preview). The service does not wait."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from .enums import WebPubSubErrorCode, error_status
+from .records import Record, read_only_by_name
 
 
 class MqttProtocolVersion(IntEnum):
@@ -97,8 +98,8 @@ class MqttUserProperty:
     value: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class MqttConnectProperties:
+@read_only_by_name
+class MqttConnectProperties(Record):
     """What a client's CONNECT packet says beyond its id."""
 
     protocol_version: MqttProtocolVersion
@@ -108,16 +109,16 @@ class MqttConnectProperties:
     user_properties: list[MqttUserProperty] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MqttDisconnectPacketProperties:
+@read_only_by_name
+class MqttDisconnectPacketProperties(Record):
     """What a DISCONNECT packet says. A code that MQTT does not name stays a number."""
 
     code: MqttDisconnectReasonCode | int
     user_properties: list[MqttUserProperty] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MqttDisconnectedProperties:
+@read_only_by_name
+class MqttDisconnectedProperties(Record):
     """How an MQTT session ended. Without a DISCONNECT packet, ``disconnect_packet`` is ``None``."""
 
     initiated_by_client: bool

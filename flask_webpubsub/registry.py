@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from .access import HostKeys
 from .arguments import ArgumentPlan, function_name
-from .codec import is_mqtt
 from .enums import ClientProtocols, WebPubSubEventType
 from .errors import ConfigurationError
-from .events import WebPubSubConnectionContext
+from .events import MqttConnectionContext, WebPubSubConnectionContext
+from .records import Record, read_only
 
 if TYPE_CHECKING:
     from .once import Once
@@ -23,8 +23,8 @@ ANY_EVENT = "*"
 Key = tuple[str, WebPubSubEventType, str, ClientProtocols]
 
 
-@dataclass(frozen=True)
-class Trigger:
+@read_only
+class Trigger(Record):
     """A function and the events it was registered for, before any app.
 
     :param hub: ``None`` means the app's own hub.
@@ -75,8 +75,8 @@ class TriggerTable:
         self._triggers[trigger.key("")] = trigger
 
 
-@dataclass(frozen=True)
-class Handler:
+@read_only
+class Handler(Record):
     """A trigger in an app: its hub, its function as the app can call it, and the keys that may sign its events.
 
     :param keys: the keys of each host that is trusted; ``None`` means that events are accepted without a signature.
@@ -135,7 +135,7 @@ class HandlerTable:
 
     def find(self, context: WebPubSubConnectionContext) -> Handler | None:
         """The handler of an event: its client's protocol goes before all protocols, its own name before ``"*"``."""
-        own = ClientProtocols.MQTT if is_mqtt(context) else ClientProtocols.WEB_PUB_SUB
+        own = ClientProtocols.MQTT if isinstance(context, MqttConnectionContext) else ClientProtocols.WEB_PUB_SUB
         hub, event_type, name = context.hub.lower(), context.event_type, context.event_name.lower()
         get = self._handlers.get
         handler = get((hub, event_type, name, own)) or get((hub, event_type, name, ClientProtocols.ALL))

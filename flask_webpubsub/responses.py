@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from .enums import WebPubSubDataType, WebPubSubErrorCode, make_error_code
 from .mqtt import MqttConnectCode, MqttUserProperty
+from .records import Record
 
 
 class NotGiven(Enum):
@@ -27,8 +28,8 @@ class NotGiven(Enum):
 NOT_GIVEN: Final = NotGiven.NOT_GIVEN
 
 
-@dataclass(kw_only=True)
-class WebPubSubEventResponse:
+@dataclass(eq=False, repr=False, kw_only=True)
+class WebPubSubEventResponse(Record):
     """The base of the answers that let an event succeed: they may change the connection's states.
 
     :param states: states to set, by name; the others stay as they are. In an answer that was decoded, as the test
@@ -48,7 +49,7 @@ class WebPubSubEventResponse:
         self.states_cleared = True
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ConnectEventResponse(WebPubSubEventResponse):
     """Lets a client connect.
 
@@ -62,7 +63,7 @@ class ConnectEventResponse(WebPubSubEventResponse):
     subprotocol: str | NotGiven | None = NOT_GIVEN
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class MqttConnectEventResponse(ConnectEventResponse):
     """Lets an MQTT client connect; ``user_properties`` go into its CONNACK packet."""
 
@@ -70,7 +71,7 @@ class MqttConnectEventResponse(ConnectEventResponse):
     user_properties: Collection[MqttUserProperty] | NotGiven = field(default=NOT_GIVEN, kw_only=True)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class UserEventResponse(WebPubSubEventResponse):
     """Answers a message. Without ``data`` the client is told that it arrived, and nothing else.
 
@@ -93,8 +94,8 @@ class UserEventResponse(WebPubSubEventResponse):
             self.data_type = guess_data_type(self.data)
 
 
-@dataclass
-class EventErrorResponse:
+@dataclass(eq=False, repr=False)
+class EventErrorResponse(Record):
     """Refuses a connection or fails a message.
 
     :param code: ``"unauthorized"``, ``"userError"``, ``"serverError"`` (in any case) or an HTTP status of 400 to 599.
@@ -109,8 +110,8 @@ class EventErrorResponse:
         self.code = make_error_code(self.code)
 
 
-@dataclass
-class MqttConnectEventErrorResponse:
+@dataclass(eq=False, repr=False)
+class MqttConnectEventErrorResponse(Record):
     """Refuses an MQTT client, in the words of its own version.
 
     :param code: a code of the client's version: :class:`MqttV311ConnectReturnCode` or

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
 from .access import DEVELOPMENT_CONNECTION_STRING, DEVELOPMENT_KEY, ServiceAccess, parse_connection_string
 from .codec import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_STATE_BYTES
 from .errors import ConfigurationError
+from .records import Record, read_only
 
 CONNECTION_KEY = "WEBPUBSUB_CONNECTION_STRING"
 
@@ -20,8 +21,8 @@ DEFAULT_ONCE_SECONDS = 600
 Config = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class EntraSettings:
+@read_only
+class EntraSettings(Record):
     """Whose tokens of Microsoft Entra ID an event may bring.
 
     :param authority: the URL of the tenant, without a ``/`` at its end.
@@ -37,8 +38,8 @@ class EntraSettings:
     identities: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Settings:
+@read_only
+class Settings(Record):
     """The settings of one app. ``connections`` are the default ones; sizes are in bytes.
 
     :param entra: ``None`` means that events need no token.

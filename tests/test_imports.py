@@ -20,7 +20,7 @@ ROOT = Path(flask_webpubsub.__file__).parent
 # From the bottom to the top. A module imports from its own level and from those before it. What stands in a folder
 # counts as the folder; a name of which there is no module yet has its place kept.
 LEVELS: list[set[str]] = [
-    {"background", "deferred", "enums", "errors", "wire_json"},
+    {"background", "deferred", "enums", "errors", "records", "wire_json"},
     {"mqtt", "states"},
     {"access", "actions", "events", "messages", "responses"},
     {"fields", "message_data", "once", "paths", "properties", "readers", "schemas", "signature"},

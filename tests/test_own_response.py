@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Response
@@ -26,7 +26,7 @@ ANSWERS = {
 def send(response: Response, method: str = "POST") -> tuple[str, list[tuple[str, str]], bytes]:
     sent: list[Any] = []
     environ = {"REQUEST_METHOD": method, "wsgi.url_scheme": "http", "SERVER_NAME": "localhost", "SERVER_PORT": "80"}
-    body = b"".join(response(environ, lambda status, headers, exc_info=None: sent.extend((status, headers))))
+    body = b"".join(cast(Any, response)(environ, lambda status, headers, exc_info=None: sent.extend((status, headers))))
     return sent[0], sorted(sent[1]), body
 
 
