@@ -409,6 +409,16 @@ def test_every_setting_is_documented() -> None:
     assert documented == read
 
 
+def test_the_installation_page_names_the_versions_that_the_tests_run_on() -> None:
+    page = (DOCS / "installation.rst").read_text()
+    oldest = dict(re.findall(r"^(\w+)==(.+)$", (ROOT / "constraints" / "oldest.txt").read_text(), re.MULTILINE))
+    for name in "Flask", "Werkzeug", "marshmallow", "itsdangerous":
+        assert re.search(rf"{name}\s{re.escape(oldest[name.lower()])}\b", page), name
+    classified = set(re.findall(r"Python :: (3\.\d+)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE))
+    tested = set(re.findall(r"\b3\.1\d\b", (ROOT / ".ci" / "run").read_text()))
+    assert classified == tested == set(re.findall(r"\b3\.\d\d\b", page))
+
+
 def test_every_public_name_is_in_the_api_reference() -> None:
     page = (DOCS / "api.rst").read_text()
     documented = set(re.findall(r"^\.\. auto(?:class|exception|data|function):: (\w+)(?:\(\))?$", page, re.MULTILINE))
