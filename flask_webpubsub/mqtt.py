@@ -168,6 +168,8 @@ def make_connect_code(version: MqttProtocolVersion, code: int) -> MqttConnectCod
 
     :raises ValueError: if that version has no such code.
     """
+    if not isinstance(code, int):  # which may be anything, and stands in no message
+        raise ValueError(f"a {type(code).__name__} is no code of MQTT.")
     return _CODES[version](code)
 
 

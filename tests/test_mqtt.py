@@ -128,6 +128,13 @@ def test_a_code_of_another_version_is_refused(
     assert len(log_lines(caplog)) == 1
 
 
+def test_a_code_that_is_no_number_is_not_logged(app: Flask, wps: WebPubSub, caplog: pytest.LogCaptureFixture) -> None:
+    result: Any = MqttConnectEventErrorResponse({"code": "hunter2"})  # type: ignore[arg-type]
+    assert refuse(result, V500, wps, app)[0] == 500
+    assert "a dict is no code of MQTT" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 # Generic errors: their code in each version. The integer stays the status.
 TRANSLATIONS: dict[str, tuple[Any, int, int, int]] = {
     "unauthorized": ("unauthorized", 401, 5, 135),
