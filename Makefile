@@ -4,10 +4,11 @@ VENV = .venv
 ARGS =
 PORT ?= 5000
 EVENTS ?= 100000
+INPUTS ?= 1000000
 
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help venv test bench demo demo-script lint audit docs build clean load
+.PHONY: help venv test bench demo demo-script fuzz lint audit docs build clean load
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ bench: $(VENV)/.has-test  ## Measure what an event costs, and hold it against th
 
 load: $(VENV)/.has-test  ## Send many events to a real server, also while its workers are killed; their number in EVENTS
 	@WEBPUBSUB_LOAD_EVENTS=$(EVENTS) $(RUN) pytest tests/faults/test_load.py tests/faults/test_killed_workers.py $(ARGS)
+
+fuzz: $(VENV)/.has-fuzz  ## Try hostile input on everything, on all cores; how much goes in INPUTS
+	@$(RUN) tests.fuzz $(INPUTS) $(ARGS)
 
 demo: $(VENV)/.has-demo  ## Chat in the browser: the sample app and a local service; Ctrl-C ends it
 	@echo "Open http://127.0.0.1:$(PORT) in two windows, and chat. Ctrl-C ends it."

@@ -60,13 +60,18 @@ class WireRequest:
 
     def send(self, app: WSGIApplication) -> Answer:
         """Send the request to an app."""
-        body, status, headers = run_wsgi_app(app, self.environ(), buffered=True)
-        return Answer(int(status[:3]), list(headers), b"".join(body))
+        return send(app, self.environ())
 
     def decode(self) -> WebPubSubEventRequest:
         """Read the request as an event, as the app would."""
         message = Message(self.environ())
         return decode_event(decode_context(message), message)
+
+
+def send(app: WSGIApplication, environ: dict[str, Any]) -> Answer:
+    """Send a request to an app as a WSGI server does."""
+    body, status, headers = run_wsgi_app(app, environ, buffered=True)
+    return Answer(int(status[:3]), list(headers), b"".join(body))
 
 
 def read(name: str) -> WireRequest:
