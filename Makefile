@@ -8,10 +8,10 @@ INPUTS ?= 1000000
 
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help venv test bench demo demo-script fuzz lint audit docs build clean load
+.PHONY: help venv test bench demo demo-script fuzz lint audit docs build clean load bench-servers
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/bin/pip  ## Make the virtual environment that the other targets use
 
@@ -20,6 +20,9 @@ test: $(VENV)/.has-test  ## Run the tests; pytest's arguments go in ARGS
 
 bench: $(VENV)/.has-test  ## Measure what an event costs, and hold it against the goals
 	@$(RUN) tests.benchmarks $(ARGS)
+
+bench-servers: $(VENV)/.has-test  ## Load the app behind real servers, and hold it against the references and a peer
+	@$(RUN) tests.benchmarks.end_to_end $(ARGS)
 
 load: $(VENV)/.has-test  ## Send many events to a real server, also while its workers are killed; their number in EVENTS
 	@WEBPUBSUB_LOAD_EVENTS=$(EVENTS) $(RUN) pytest tests/faults/test_load.py tests/faults/test_killed_workers.py $(ARGS)

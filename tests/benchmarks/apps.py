@@ -21,9 +21,9 @@ from .references import CONNECTION_STRING, HUB
 Lists = Mapping[str, list[str]]
 
 
-def make_typed() -> Flask:
+def make_typed(**settings: Any) -> Flask:
     """Handlers that answer with the response classes."""
-    app, wps = _make_app("typed")
+    app, wps = _make_app("typed", **settings)
 
     @wps.on_message
     def message(request: UserEventRequest, data: str) -> UserEventResponse:
@@ -67,6 +67,11 @@ def make_typed() -> Flask:
         return request.create_response("ack")
 
     return app
+
+
+def make_direct() -> Flask:
+    """The same, answered before Flask builds a request."""
+    return make_typed(WEBPUBSUB_DIRECT=True)
 
 
 def make_dicts() -> Flask:
@@ -120,7 +125,7 @@ def make_many(handlers: int) -> Flask:
     return app
 
 
-def _make_app(name: str) -> tuple[Flask, WebPubSub]:
+def _make_app(name: str, **settings: Any) -> tuple[Flask, WebPubSub]:
     app = Flask(name)
-    app.config.update(WEBPUBSUB_CONNECTION_STRING=CONNECTION_STRING, WEBPUBSUB_HUB=HUB)
+    app.config.update(WEBPUBSUB_CONNECTION_STRING=CONNECTION_STRING, WEBPUBSUB_HUB=HUB, **settings)
     return app, WebPubSub(app)

@@ -12,8 +12,6 @@ import pytest
 #: Where the scripts and their packages are.
 FOLDER = Path(__file__).parent / "node"
 
-_MARK = FOLDER / "node_modules" / ".installed"
-
 
 def run_node(script: str, *arguments: str, text: str = "", seconds: float = 60) -> str:
     """Run a script to its end, and return what it wrote. The test is skipped where Node.js or a package is missing.
@@ -29,26 +27,30 @@ def run_node(script: str, *arguments: str, text: str = "", seconds: float = 60) 
 
 def node_command(script: str, *arguments: str) -> list[str]:
     """The command for a script that a test starts by itself, in :data:`FOLDER`. Skips like :func:`run_node`."""
-    missing = _prepare()
+    missing = install_packages(FOLDER)
     if missing is not None:
         pytest.skip(missing)
     return [shutil.which("node") or "node", script, *arguments]
 
 
 @functools.cache
-def _prepare() -> str | None:
-    """Install the packages, if they are not there as ``package.json`` wants them; else say what is missing."""
+def install_packages(folder: Path) -> str | None:
+    """Install the packages of a folder, if they are not there as its ``package.json`` wants them.
+
+    It gives nothing when they are there, and else says what is missing.
+    """
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         return "Node.js and npm are not installed."
-    wanted = (FOLDER / "package.json").read_text()
-    if not _MARK.exists() or _MARK.read_text() != wanted:
+    mark = folder / "node_modules" / ".installed"
+    wanted = (folder / "package.json").read_text()
+    if not mark.exists() or mark.read_text() != wanted:
         command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
         try:
-            result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300)
+            result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
         except subprocess.TimeoutExpired:
             return "npm took too long to install the packages."
         if result.returncode != 0:
             return f"npm could not install the packages: {result.stderr.strip()[:500]}"
-        _MARK.write_text(wanted)
+        mark.write_text(wanted)
     return None
