@@ -257,8 +257,6 @@ class UserIdHeader(AnyHeader):
         if not value:
             # Some servers drop a value that is not ASCII: a user must not become anonymous by that.
             raise ValidationError("Empty. Perhaps the server dropped a value that is not ASCII.")
-        if _CONTROL.search(value):
-            raise ValidationError("Holds a control character, which no header can.")
         return value if value.isascii() else from_wsgi(value)
 
 

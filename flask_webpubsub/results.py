@@ -108,7 +108,12 @@ def _answer_message(result: Any, context: WebPubSubConnectionContext) -> Respons
 
 def _answer_notice(result: Any, context: WebPubSubConnectionContext) -> EventErrorResponse | None:
     if isinstance(result, EventErrorResponse):
-        status = error_status(make_error_code(result.code))
+        try:
+            status = error_status(make_error_code(result.code))
+        except ValueError as error:
+            raise InvalidHandlerResultError(
+                f"The handler of {describe(context)} answered with an error: {error}"
+            ) from error
         logger.warning("The handler of %s answered with the error %d.", describe(context), status)
         return result if status == 408 or status >= 500 else None
     if is_mistake(result) or isinstance(result, MqttConnectEventErrorResponse):

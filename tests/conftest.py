@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -30,6 +31,24 @@ def wps(app: Flask) -> WebPubSub:
 @pytest.fixture
 def client(wps: WebPubSub, app: Flask) -> WebPubSubTestClient:
     return wps.test_client(app)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module marked ``both_doors`` through Flask's view and through the lane."""
+    markers = {marker.name for marker in metafunc.definition.iter_markers()}
+    if "both_doors" in markers:
+        doors = ["view"] if "view_only" in markers else ["view", "lane"]
+        metafunc.fixturenames.append("door")
+        metafunc.parametrize("door", doors, indirect=True)
+
+
+@pytest.fixture
+def door(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Make each app of a test answer events through one of the two doors."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "lane":
+            patch.setattr(Flask, "default_config", {**Flask.default_config, "WEBPUBSUB_DIRECT": True})
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

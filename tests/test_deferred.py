@@ -24,6 +24,8 @@ from tests.conftest import CONNECTION_STRING
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+pytestmark = pytest.mark.both_doors
+
 SECONDS = 10
 
 

@@ -19,6 +19,8 @@ from flask_webpubsub.testing import WebPubSubTestClient
 from tests.conftest import KEY
 from tests.test_dispatch import CONNECT, MESSAGE, ack, call, make_event
 
+pytestmark = pytest.mark.both_doors
+
 EVENTS = "flask_webpubsub.events"
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -37,6 +37,8 @@ from flask_webpubsub.testing import Connection, WebPubSubTestClient
 from tests.test_dispatch import call, make_event
 from tests.test_signals import recorded
 
+pytestmark = pytest.mark.both_doors
+
 
 @dataclass
 class Move:

@@ -31,6 +31,8 @@ from flask_webpubsub.testing import WebPubSubTestClient
 from tests.test_codec import log_lines
 from tests.wire import replay
 
+pytestmark = pytest.mark.both_doors
+
 TEXT, JSON, BINARY = "text/plain; charset=utf-8", "application/json", "application/octet-stream"
 NOTICES = ["connected", "disconnected", "joined", "left"]
 

@@ -41,6 +41,8 @@ from tests.conftest import CONNECTION_STRING, KEY
 from tests.test_schemas import result_of
 from tests.wire import replay
 
+pytestmark = pytest.mark.both_doors
+
 thorough = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )

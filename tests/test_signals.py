@@ -28,6 +28,8 @@ from flask_webpubsub.testing import WebPubSubTestClient
 from tests.conftest import KEY
 from tests.test_dispatch import ack, call, make_event
 
+pytestmark = pytest.mark.both_doors
+
 
 @contextmanager
 def recorded(signal: NamedSignal) -> Iterator[list[tuple[Any, dict[str, Any]]]]:

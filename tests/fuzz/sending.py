@@ -65,7 +65,7 @@ def check(given: Any) -> None:
     """All actions are refused before one is sent, or each comes to just the call that it stands for."""
     try:
         actions = build(given)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return  # which is the mistake of who makes the objects
     service, wps = _service()
     service.calls.clear()

@@ -19,6 +19,8 @@ from flask_webpubsub import (
 )
 from flask_webpubsub.testing import WebPubSubTestClient
 
+pytestmark = pytest.mark.both_doors
+
 
 @pytest.fixture
 def connected(wps: WebPubSub) -> list[str | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from flask_webpubsub import (
     ConnectEventRequest,
     ConnectEventResponse,
@@ -13,6 +15,8 @@ from flask_webpubsub import (
     WebPubSub,
 )
 from flask_webpubsub.testing import WebPubSubTestClient
+
+pytestmark = pytest.mark.both_doors
 
 
 def test_a_conversation_keeps_its_count_in_the_states(wps: WebPubSub, client: WebPubSubTestClient) -> None:

@@ -17,6 +17,8 @@ from flask_webpubsub.signature import sign_connection
 from tests.conftest import KEY
 from tests.test_dispatch import CONNECT, call, make_event
 
+pytestmark = pytest.mark.both_doors
+
 CODE = "the-access-code"
 SECRET = "the secret of the body"
 SIGNATURE = sign_connection("c1", [KEY.encode()])

@@ -26,6 +26,8 @@ from flask_webpubsub import (
 )
 from flask_webpubsub.testing import WebPubSubTestClient
 
+pytestmark = pytest.mark.both_doors
+
 V311, V500 = MqttProtocolVersion.V311, MqttProtocolVersion.V500
 
 

@@ -18,6 +18,8 @@ from flask_webpubsub import (
 )
 from flask_webpubsub.testing import WebPubSubTestClient
 
+pytestmark = pytest.mark.both_doors
+
 Rooms = dict[str, list[str | None]]
 
 

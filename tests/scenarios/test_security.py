@@ -28,6 +28,8 @@ from flask_webpubsub.testing import WebPubSubTestClient
 from tests.conftest import CONNECTION_STRING, HOST, KEY
 from tests.test_dispatch import CONNECT, call, make_event, never
 
+pytestmark = pytest.mark.both_doors
+
 OLD_KEY, NEW_KEY = "the-old-key", "the-new-key"
 CODE = "the-access-code"
 REFUSED = EventErrorResponse("unauthorized", "Unauthorized")

@@ -19,6 +19,8 @@ from tests.scenarios.splitting_app import ANSWERS
 from tests.scenarios.test_servers import event_bytes, event_headers, make_client
 from tests.servers import DEVELOPMENT_SERVER, SERVERS, Server, serve
 
+pytestmark = pytest.mark.both_doors
+
 BREAKS = {"CR LF": "\r\n", "LF": "\n", "CR": "\r"}
 ATTACK = "a{0}X-Injected: 1{0}{0}HTTP/1.1 200 OK{0}Content-Length: 0{0}{0}"
 

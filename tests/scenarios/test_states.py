@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from flask_webpubsub import (
     ConnectEventResponse,
     EventErrorResponse,
@@ -12,6 +14,8 @@ from flask_webpubsub import (
     WebPubSub,
 )
 from flask_webpubsub.testing import WebPubSubTestClient
+
+pytestmark = pytest.mark.both_doors
 
 
 def test_a_game_is_kept_with_its_connection(wps: WebPubSub, client: WebPubSubTestClient) -> None:
