@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.apps import make_direct
 from tests.benchmarks.end_to_end import __main__ as runner
 from tests.benchmarks.end_to_end import table
 from tests.benchmarks.end_to_end.events import HOST, to_bytes, verify_answer
@@ -19,7 +20,7 @@ from tests.benchmarks.end_to_end.load import CONNECTIONS, Load, run_wrk
 from tests.benchmarks.end_to_end.rounds import Rounds
 from tests.benchmarks.end_to_end.servers import find_missing, run_variant, share_cores
 from tests.benchmarks.end_to_end.variants import BARE, BY_HAND, CASES, PEER, SETUPS, Case, Setup
-from tests.benchmarks.references import EVENTS
+from tests.benchmarks.references import EVENTS, call, make_environ
 
 GRANIAN = Setup("granian", 1)
 
@@ -116,6 +117,13 @@ def test_a_variant_does_the_work_that_is_measured(variant: str, setup: Setup) ->
             if variant == BARE:
                 with pytest.raises(AssertionError, match=f"The answer to the event {event!r} is"):
                     verify_answer(port, event)
+
+
+def test_the_direct_app_answers_before_flask_builds_a_request() -> None:
+    app = make_direct()
+    app.before_request(lambda: "a request")
+    assert call(app, *EVENTS["message"])[2] == b"ack"
+    assert call(app, make_environ("", b"", "", PATH_INFO="/other"), b"")[2] == b"a request"
 
 
 def test_a_run_writes_a_line_for_each_figure_of_which_the_tables_are_made(

@@ -6,6 +6,7 @@ Exits with 1 if a goal is missed, and with 2 if something that it needs is missi
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parts = describe_parts(setups, variants)
     print(*(f"{name} {value}" for name, value in parts.items()), sep=", ")
     print(f"{CONNECTIONS} connections, {options.rounds} rounds, {options.seconds} s for each load")
+    print(f"Load of the machine before: {os.getloadavg()[0]:.2f}. It must be near 0, or the figures mean nothing.")
     figures = list(_measure_all(setups, cases, options.rounds, options.seconds))
     write_lines(options.json, figures, {**parts, "rounds": options.rounds, "seconds": options.seconds})
     return _conclude(figures)
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.end_to_end", description=__doc__)
     parser.add_argument("--seconds", type=_positive, default=1, help="of each load (1)")
-    parser.add_argument("--rounds", type=_positive, default=7, help="in which each case is loaded once (7)")
+    parser.add_argument("--rounds", type=_positive, default=6, help="in which each case is loaded once (6)")
     parser.add_argument(
         "--servers", nargs="+", choices=SERVERS, default=SERVERS, metavar="SERVER", help=", ".join(SERVERS)
     )
