@@ -12,6 +12,7 @@ GOALS = {
     "time: connect / bare connect": 1.85,
     "time: connect unseen / connect by hand": 0.50,
     "time: (message, dict answer - message) / bare message": 0.10,
+    "time: message, direct / bare message": 0.30,
     "time: bad signature / bare message": 1.15,
     "calls: message, 10,000 handlers / message, 1 handler": 1.05,
     "calls: connect unseen, 200 claims / connect unseen, 1 claim": 1.05,

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Flask
 
-from .apps import make_dicts, make_many, make_typed, make_unseen
+from .apps import make_dicts, make_direct, make_many, make_typed, make_unseen
 from .events import (
     HUNDRED_STATES,
     Environ,
@@ -95,6 +95,9 @@ def make_small() -> Iterator[Variant]:
     yield from _make_typed()
     yield from _make_dicts()
     yield from _make_unseen()
+    direct = make_direct()
+    yield Variant("message, direct", direct, *EVENTS["message"], states=_COUNTED, against=MESSAGE)
+    yield Variant("connect, direct", direct, *EVENTS["connect"], answer=_ACCEPTED, states=_ROOM, against=CONNECT)
 
 
 def make_large() -> Iterator[Variant]:
