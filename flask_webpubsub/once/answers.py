@@ -43,4 +43,6 @@ def copy_answer(answer: Answer | HTTPResponse) -> Answer:
     # One that is streamed has its length only now, and an error in its stream is an error of the handler.
     answer.direct_passthrough = False
     body = answer.get_data()
-    return Answer(answer.status_code, [(name, from_wsgi(value)) for name, value in answer.headers], body)
+    # The length of the body is said by whatever sends it.
+    headers = [(name, from_wsgi(value)) for name, value in answer.headers if name.lower() != "content-length"]
+    return Answer(answer.status_code, headers, body)
