@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.audit import CLEAN, UNKNOWN, VULNERABLE, main
+from tests.audit import CLEAN, UNKNOWN, VULNERABLE, main, tell
 
 pytest.importorskip("pip_audit", reason="pip-audit is not installed")
 
@@ -88,12 +88,17 @@ def test_a_known_hole_is_named_with_its_remedy(service: str, folder: Path, capsy
     assert "holey 1.0: GHSA-0000-0000-0000, fixed in 1.1.\n" in capsys.readouterr().out
 
 
-def test_a_package_that_nobody_could_audit_is_no_clean_one(
-    service: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_package_whose_version_is_none_is_no_clean_one(service: str, folder: Path) -> None:
+    # With pip 24.1 and newer, it keeps pip-audit from listing any package.
     install(folder, "odd", "no version")
     assert main(arguments(service, folder)) == UNKNOWN
-    assert "Not audited: odd.\n" in capsys.readouterr().out
+
+
+def test_a_package_that_nobody_could_audit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = {"name": "whole", "version": "2.0", "vulns": []}
+    odd = {"name": "odd", "skip_reason": "Dependency not found on PyPI and could not be audited: odd (1.0)"}
+    assert tell([whole, odd]) == UNKNOWN
+    assert capsys.readouterr().out == "Not audited: odd.\n1 packages were audited, with 0 known vulnerabilities.\n"
 
 
 def test_without_a_service_one_line_says_that_nothing_was_audited(
