@@ -142,6 +142,7 @@ _ITEMS = (
     "Endpoint=https://contoso.webpubsub.azure.com",
     f"AccessKey={_SECRET}",
     "Version=1.0",
+    _SECRET,
     "Port=8080",
     "Endpoint=http://[::1]:7080",
     "endpoint = HTTPS://EXAMPLE.com:443/path?query#fragment",
