@@ -18,8 +18,8 @@ DEVELOPMENT_CONNECTION_STRING = f"Endpoint=http://localhost:7080;AccessKey={DEVE
 #: The keys of each trusted host.
 HostKeys = Mapping[str, tuple[bytes, ...]]
 
-# As it stands in a URL and in the header that names it: letters of other scripts are written in ASCII there.
-_HOST = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+(%[0-9a-z._-]+)?", re.ASCII)
+# As it stands in the header that names it: in printable ASCII. One with "=" has swallowed the item after it.
+_HOST = re.compile(r"[!-<>-~]+")
 _NAMES = {name.lower(): name for name in ("Endpoint", "AccessKey", "Version", "Port")}
 
 
