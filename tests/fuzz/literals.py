@@ -37,7 +37,7 @@ def build(literal: Any) -> Any:
     :raises ValueError: if an object refuses to be made so; also a ``TypeError``.
     """
     match literal:
-        case {"!": str(kind)}:
+        case {"!": str(kind)} if kind in ODDITIES or kind in _CLASSES:
             return _build_object(kind, literal)
         case dict():
             return {build(key): build(value) for key, value in literal.items()}

@@ -24,6 +24,8 @@ _SECONDS = 2
 _CHUNK = 2000
 #: Where so many things are wrong, the rest can wait.
 _MOST_FINDINGS = 20
+#: How much of an error is shown. What is in it may be huge.
+_MOST_LINES, _MOST_CHARACTERS = 30, 300
 
 
 class Reporter:
@@ -78,7 +80,8 @@ class Reporter:
         self._known.add(_place(error))
         saved = self._target.save(value, f"{self._name}-{len(self._known)}", self._corpus)
         shown = "".join(traceback.format_exception(error, limit=-4))
-        self._write({"saved": str(saved), "error": shown[-4000:]})
+        lines = [line[:_MOST_CHARACTERS] for line in shown.splitlines()]
+        self._write({"saved": str(saved), "error": "\n".join(lines[-_MOST_LINES:])})
         if len(self._known) == _MOST_FINDINGS:
             os._exit(1)
 
