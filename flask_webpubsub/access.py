@@ -49,7 +49,7 @@ def parse_connection_string(text: str) -> ServiceAccess:
         raise ConfigurationError("The AccessKey of the connection string is empty.")
     endpoint = _parse_endpoint(items["endpoint"])
     port = _parse_port(items["port"]) if "port" in items else endpoint.port
-    host = endpoint.hostname or ""
+    host = (endpoint.hostname or "").lower()  # of which urlsplit leaves what follows a "%" as it is
     netloc = f"[{host}]" if ":" in host else host
     return ServiceAccess(
         endpoint=f"{endpoint.scheme}://{netloc}" + (f":{port}" if port is not None else ""),
