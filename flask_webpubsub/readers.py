@@ -157,16 +157,23 @@ def make_answer_writer(schema: AnswerSchema) -> Callable[[Any], dict[str, Any]]:
 
 def _read_value(field: Field[Any]) -> Callable[[Any], Any]:
     """The function of a field that reads one value, or the field's own reading where there is more to it."""
-    more = (field.validators, getattr(field, "pre_load", None), getattr(field, "post_load", None))
-    return field.check if isinstance(field, Checked) and not any(more) else field.deserialize
+    return field.check if isinstance(field, Checked) and not _does_more(field) else field.deserialize
+
+
+def _does_more(field: Field[Any]) -> bool:
+    """Whether a field looks at a value, or changes it, in another way than its class does."""
+    return any((field.validators, getattr(field, "pre_load", None), getattr(field, "post_load", None)))
 
 
 def _verifies_as(field: Field[Any], *classes: type[HeaderText]) -> bool:
-    """Whether a field verifies its text just as one of these classes does."""
-    return isinstance(field, HeaderText) and type(field).verify in [cls.verify for cls in classes]
+    """Whether a field verifies its text just as one of these classes does, and nothing else."""
+    same = isinstance(field, HeaderText) and type(field).verify in [cls.verify for cls in classes]
+    return same and not _does_more(field)
 
 
 def _is_plain(schema: Schema, base: type[Schema]) -> bool:
-    """Whether a schema adds nothing but fields to a class that the readers know."""
+    """Whether a schema adds nothing but fields to a class that the readers know, each with the name of its value."""
     own = type(schema).__mro__[: type(schema).__mro__.index(base)]
+    if any(field.attribute is not None or field.dump_default is not missing for field in schema.fields.values()):
+        return False
     return not any(isinstance(value, FunctionType) for cls in own for value in vars(cls).values())

@@ -22,7 +22,7 @@ from marshmallow import (
 )
 
 from flask_webpubsub import ConnectEventResponse
-from flask_webpubsub.fields import HeaderText, SingleHeader, Text
+from flask_webpubsub.fields import HeaderText, SingleHeader, Text, TextList
 from flask_webpubsub.messages import environ_name
 from flask_webpubsub.readers import make_answer_reader, make_answer_writer, make_body_reader, make_header_reader
 from flask_webpubsub.schemas import AnswerSchema, ConnectAnswerSchema, ServiceSchema, load
@@ -57,6 +57,7 @@ class All(Schema):
 
 #: What a schema may do besides reading fields.
 HOOKS = [Before, After, OneField, All]
+RENAMED = {"attribute": {"attribute": "another"}}
 #: What a field may do besides reading its value. None of them takes ``{"name": "a"}`` for what it is.
 OPTIONS: dict[str, dict[str, Any]] = {
     "validator": {"validate": validate.Length(min=2, error="Refused by a validator.")},
@@ -81,19 +82,19 @@ def verify_agreement(read: Callable[[Any], Any], schema: Schema, data: Any = PLA
     return expected
 
 
-@pytest.mark.parametrize("schema", unusual(ServiceSchema, Text))
+@pytest.mark.parametrize("schema", unusual(ServiceSchema, Text, OPTIONS | RENAMED))
 def test_a_body_of_a_schema_that_does_more_is_read_by_the_schema(schema: ServiceSchema) -> None:
     assert verify_agreement(make_body_reader(schema), schema) != PLAIN
 
 
-@pytest.mark.parametrize("schema", unusual(AnswerSchema, Text))
+@pytest.mark.parametrize("schema", unusual(AnswerSchema, Text, OPTIONS | RENAMED))
 def test_a_mapping_of_a_schema_that_does_more_is_read_by_the_schema(schema: AnswerSchema) -> None:
     assert verify_agreement(make_answer_reader(schema), schema) != PLAIN
 
 
 @pytest.mark.parametrize(
     "schema",
-    [*unusual(Schema, HeaderText, {}), *unusual(Schema, SingleHeader, {})],
+    [*unusual(Schema, HeaderText), *unusual(Schema, SingleHeader)],
 )
 def test_headers_of_a_schema_that_does_more_are_read_by_the_schema(schema: Schema) -> None:
     def read(data: dict[str, str]) -> dict[str, Any]:
@@ -150,16 +151,27 @@ class Secret(ConnectAnswerSchema):
     user_id = Text(data_key="userId", load_only=True)
 
 
+class Named(ConnectAnswerSchema):
+    user_id = Text(data_key="userId", attribute="nick")
+
+
+class Defaulted(ConnectAnswerSchema):
+    groups = TextList(dump_default=["lobby"])
+
+
 @pytest.mark.parametrize(
     ("schema", "written"),
     [
         (Written(), {"userId": "changed", "subprotocol": "chat"}),
         (Shouting(), {"userId": "ALICE", "subprotocol": "chat"}),
         (Secret(), {"subprotocol": "chat"}),
+        (Named(), {"userId": "al", "subprotocol": "chat"}),
+        (Defaulted(), {"userId": "alice", "groups": ["lobby"], "subprotocol": "chat"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Schema) else "",
 )
 def test_an_answer_is_written_as_its_schema_writes_it(schema: ConnectAnswerSchema, written: Any) -> None:
-    response = ConnectEventResponse("alice", subprotocol="chat")
+    response: Any = ConnectEventResponse("alice", subprotocol="chat")
+    response.nick = "al"
     assert schema.dump(response) == written
     assert make_answer_writer(schema)(response) == written
