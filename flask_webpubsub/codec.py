@@ -347,7 +347,7 @@ def _encode_mqtt_error(response: MqttConnectEventErrorResponse, version: MqttPro
 
 def _encode_mqtt_body(response: MqttConnectEventErrorResponse) -> bytes:
     body = dump(_MQTT_ERROR, {"mqtt": response})["mqtt"]
-    optional = {"reason": body.pop("reason"), "userProperties": body.pop("userProperties")}
+    optional = {name: body.pop(name, None) for name in ("reason", "userProperties")}  # which may be NOT_GIVEN
     return write_json({"mqtt": body | {name: value for name, value in optional.items() if value}})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -110,7 +110,7 @@ class DataType(Checked):
     def check(self, value: Any) -> WebPubSubDataType:
         try:
             return WebPubSubDataType(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # an enum writes into its error what it was given
             raise ValidationError("Neither 'text', 'json' nor 'binary'.") from error
 
 
@@ -155,7 +155,11 @@ class UserProperties(Checked):
     """A list of MQTT user properties: ``[{"name": …, "value": …}]``."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[dict[str, str]]:
-        if isinstance(value, str | Mapping) or not all(isinstance(item, MqttUserProperty) for item in value):
+        if (
+            not isinstance(value, Iterable)
+            or isinstance(value, str | Mapping)
+            or not all(isinstance(item, MqttUserProperty) for item in value)
+        ):
             raise ValidationError("Not a list of MqttUserProperty.")
         return [{"name": _checked_text(item.name), "value": _checked_text(item.value)} for item in value]
 
@@ -179,7 +183,7 @@ class Code(Checked):
     def check(self, value: Any) -> Any:
         try:
             return self.make(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValidationError("Not a code that is known here.") from error
 
 
