@@ -37,7 +37,12 @@ READ = {
     "port of its own wins": (f"Endpoint={ENDPOINT}:1;AccessKey={KEY};Port=2", f"{ENDPOINT}:2", HOST, KEY),
     "first port": (f"Endpoint={ENDPOINT};Port=1", f"{ENDPOINT}:1", HOST, None),
     "last port": (f"Endpoint={ENDPOINT};Port=65535", f"{ENDPOINT}:65535", HOST, None),
-    "IPv6 with a zone": (f"Endpoint=http://[FE80::1%ETH0];AccessKey={KEY}", "http://[fe80::1%eth0]", "fe80::1%eth0", KEY),
+    "IPv6 with a zone": (
+        f"Endpoint=http://[FE80::1%ETH0];AccessKey={KEY}",
+        "http://[fe80::1%eth0]",
+        "fe80::1%eth0",
+        KEY,
+    ),
     "IPv6": (f"Endpoint=http://[::1]:7080;AccessKey={KEY}", "http://[::1]:7080", "::1", KEY),
 }
 

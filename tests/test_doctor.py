@@ -107,6 +107,13 @@ STARTING: dict[str, tuple[dict[str, Any], Level, str, str, str]] = {
         "placeholder",
         "Copy the key",
     ),
+    "a placeholder for the host": (
+        {"WEBPUBSUB_CONNECTION_STRING": f"Endpoint=https://<name>.webpubsub.azure.com;AccessKey={KEY};"},
+        Level.PROBLEM,
+        "WEBPUBSUB_CONNECTION_STRING",
+        "placeholder",
+        "Copy the connection string",
+    ),
     "the host of the examples": (
         {"WEBPUBSUB_CONNECTION_STRING": f"Endpoint=https://example.webpubsub.azure.com;AccessKey={KEY};"},
         Level.PROBLEM,
