@@ -78,15 +78,16 @@ class WebPubSub(Registrar):
             _add(dispatcher, handler)
         app.extensions[EXTENSION_KEY] = dispatcher
         app.register_blueprint(self.blueprint)
+        inside = app.wsgi_app
         app.wsgi_app = Guard(app, settings.path)  # type: ignore[method-assign]
         if settings.skip_session:
             from .sessions import SessionSkipper  # other apps do without it
 
             app.wsgi_app = SessionSkipper(app, settings.path)  # type: ignore[method-assign]
         if settings.direct:
-            from .direct import Lane  # other apps do without it
+            from .direct import LANE_KEY, Lane  # other apps do without it
 
-            app.wsgi_app = Lane(app, dispatcher)  # type: ignore[method-assign]
+            app.wsgi_app = app.extensions[LANE_KEY] = Lane(app, dispatcher, inside)  # type: ignore[method-assign]
         self._apps.add(app)
 
     def register_hub(self, hub: Hub) -> None:
@@ -316,7 +317,7 @@ def _resolve(trigger: Trigger, app: Flask, dispatcher: Dispatcher) -> Handler:
     else:
         accesses = settings.connections
     if settings.direct:
-        from .direct import verify_trigger  # as above
+        from .requestless import verify_trigger  # as above
 
         verify_trigger(trigger)
     unsigned = trigger.unsigned or (trigger.connections is None and settings.allow_unsigned)

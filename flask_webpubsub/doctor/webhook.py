@@ -13,13 +13,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
 from ..codec import Delivery
+from ..direct import LANE_KEY, Lane
 from ..dispatch import Dispatcher
 from ..errors import WebPubSubError
 from ..messages import Answer
 from ..signals import event_rejected
 from ..signature import sign_connection
 from ..testing import WebPubSubTestClient
-from .findings import PATH_KEY, Finding, Level, list_names
+from .findings import DIRECT_KEY, PATH_KEY, Finding, Level, list_names
 
 
 def check_webhook(app: Flask, dispatcher: Dispatcher) -> Iterator[Finding]:
@@ -35,9 +36,17 @@ def check_webhook(app: Flask, dispatcher: Dispatcher) -> Iterator[Finding]:
         found = [*_probe_validation(app, dispatcher), *_probe_event(app, dispatcher)]
     dispatcher.started = started  # these were no events
     yield from found
+    yield from _find_passed_by(app)
     if not found:
         what = f"Calls of {path} get as far as the webhook, and a forged event is refused."
         yield Finding(Level.OK, PATH_KEY, what)
+
+
+def _find_passed_by(app: Flask) -> Iterator[Finding]:
+    lane: Lane | None = app.extensions.get(LANE_KEY)
+    if lane is not None and (hooks := lane.find_hooks()):
+        what = f"Events are answered before Flask handles a request, which passes by {list_names(hooks)}."
+        yield Finding(Level.WARNING, DIRECT_KEY, what, "Do in the handlers what they do, or take the setting out.")
 
 
 def _find_other_route(app: Flask, path: str) -> str | None:
