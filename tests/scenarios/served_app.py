@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask
+from flask import Flask, has_request_context
 
 from flask_webpubsub import (
     ConnectEventResponse,
@@ -53,6 +53,11 @@ def worker(request: UserEventRequest) -> UserEventResponse:
     response = request.create_response({"count": count, "pid": os.getpid()})
     response.set_state("count", count)
     return response
+
+
+@wps.on_user_event("door")
+def door() -> str:
+    return "view" if has_request_context() else "lane"
 
 
 @wps.on_user_event("quiet")

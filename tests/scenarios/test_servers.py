@@ -378,6 +378,26 @@ def test_the_log_never_holds_a_key_or_a_signature(server: Server) -> None:
     assert not [secret for secret in (KEY, SIGNATURE, FORGED) if secret.removeprefix("sha256=") in server.log]
 
 
+@pytest.mark.parametrize("name", ["gunicorn-gthread", "waitress", "granian"])
+def test_an_app_answers_through_the_lane_on_real_servers(name: str) -> None:
+    with serve(name, APP, env={**ENVIRONMENT, "FLASK_WEBPUBSUB_DIRECT": "true"}) as server:
+        client = make_client(server)
+        assert client.validate()
+        assert client.connect().response == EventErrorResponse("unauthorized", "Sign in first.")
+        chat = client.connect("ada")
+        assert chat.send_event("door", "") == UserEventResponse("lane")
+        for count in (1, 2):
+            assert chat.send_text("héllo") == UserEventResponse(f"#{count}: héllo", states={"count": count})
+        assert chat.send_event("quiet", "") is None
+        assert chat.send_event("size", bytes(MIB)) == UserEventResponse(str(MIB))
+        forged = send(server, event_bytes([*event_headers(signature=FORGED), ("Content-Length", "2")]), b"hi")
+        assert forged is not None
+        assert (forged.status, forged.body) == (401, b"Unauthorized")
+        wrong_method = send(server, event_bytes(event_headers(), method="HEAD"), method="HEAD")
+        assert wrong_method is not None
+        assert (wrong_method.status, wrong_method.body) == (405, b"")
+
+
 def test_four_workers_keep_the_count_of_a_conversation() -> None:
     def converse(number: int) -> tuple[list[int], set[int]]:
         chat = service.connect(f"user {number}")
