@@ -35,20 +35,31 @@ def client(wps: WebPubSub, app: Flask) -> WebPubSubTestClient:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of a module marked ``both_doors`` through Flask's view and through the lane."""
-    markers = {marker.name for marker in metafunc.definition.iter_markers()}
-    if "both_doors" in markers:
-        doors = ["view"] if "view_only" in markers else ["view", "lane"]
-        metafunc.fixturenames.append("door")
-        metafunc.parametrize("door", doors, indirect=True)
+    if metafunc.definition.get_closest_marker("both_doors"):
+        metafunc.parametrize("door", ["view", "lane"], indirect=True)
 
 
-@pytest.fixture
-def door(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Make each app of a test answer events through one of the two doors."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of the lane what is marked ``view_only``."""
+    left_out = [item for item in items if item.get_closest_marker("view_only") and _door_of(item) == "lane"]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _door_of(item: pytest.Item) -> object:
+    return item.callspec.params.get("door") if isinstance(item, pytest.Function) else None
+
+
+# It comes before all fixtures that make an app but those of whole modules, which have to ask for it.
+@pytest.fixture(scope="module", autouse=True)
+def door(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The door that each app of a test answers events through."""
+    name: str = getattr(request, "param", "view")
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "lane":
+        if name == "lane":
             patch.setattr(Flask, "default_config", {**Flask.default_config, "WEBPUBSUB_DIRECT": True})
-        yield
+        yield name
 
 
 @pytest.hookimpl(wrapper=True)

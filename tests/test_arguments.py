@@ -38,6 +38,8 @@ from flask_webpubsub.testing import WebPubSubTestClient
 if TYPE_CHECKING:
     from decimal import Decimal  # as an app may import what only type checkers need
 
+pytestmark = pytest.mark.both_doors
+
 Handler = Callable[..., Any]
 MQTT = MqttConnectProperties(protocol_version=MqttProtocolVersion.V500, username="ada")
 

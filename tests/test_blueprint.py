@@ -6,13 +6,15 @@ import logging
 from typing import Any
 
 import pytest
-from flask import Flask, url_for
+from flask import Flask, has_request_context, url_for
 from werkzeug.datastructures import Headers
 
 from flask_webpubsub import UserEventResponse, WebPubSub
 from flask_webpubsub.messages import Answer
 from tests.conftest import CONNECTION_STRING, HOST, KEY
 from tests.test_dispatch import PATH, ack, call, make_event
+
+pytestmark = pytest.mark.both_doors
 
 SECOND = "second.example"
 OWN = "own.example"
@@ -247,6 +249,15 @@ def test_an_answer_without_a_body_has_no_type(wps: WebPubSub, app: Flask) -> Non
     assert answer.header("Content-Type") is None
 
 
+def test_an_event_comes_through_the_door_that_the_test_is_about(wps: WebPubSub, app: Flask, door: str) -> None:
+    @wps.on_user_event("door")
+    def answer() -> str:
+        return "view" if has_request_context() else "lane"
+
+    assert wps.test_client(app).connect().send_event("door", "") == UserEventResponse(door)
+
+
+@pytest.mark.view_only("flask.request")
 def test_the_app_has_a_request_context_in_a_handler(wps: WebPubSub, app: Flask) -> None:
     @wps.on_user_event("where")
     def where() -> str:

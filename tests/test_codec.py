@@ -47,6 +47,8 @@ from flask_webpubsub.messages import Answer, Message
 from flask_webpubsub.states import decode_states
 from tests.wire import replay
 
+pytestmark = pytest.mark.both_doors
+
 Heard = list[Any]
 
 

@@ -290,6 +290,7 @@ def test_it_is_not_done_where_the_handler_did_not_return_an_answer(
     assert done == ["good"]
 
 
+@pytest.mark.view_only("after_request")
 def test_it_is_not_done_where_the_app_gave_another_answer(
     app: Flask, wps: WebPubSub, client: WebPubSubTestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -324,6 +325,7 @@ def test_outside_of_a_handler_it_is_an_error(app: Flask) -> None:
         defer(print)
 
 
+@pytest.mark.view_only("before_request")
 def test_before_the_handler_it_is_an_error(app: Flask, wps: WebPubSub, client: WebPubSubTestClient) -> None:
     seen: list[str] = []
 

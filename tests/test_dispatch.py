@@ -412,6 +412,7 @@ READ_BEFORE: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("prepare", [lambda environ: environ, chunked], ids=["sized", "chunked"])
 @pytest.mark.parametrize("read", READ_BEFORE.values(), ids=READ_BEFORE)
 def test_a_body_that_a_before_request_has_read_is_still_there(
@@ -424,6 +425,7 @@ def test_a_body_that_a_before_request_has_read_is_still_there(
     assert call(served, prepare(make_event())).body == b"ack hi"
 
 
+@pytest.mark.view_only("before_request")
 def test_a_body_that_a_before_request_has_thrown_away_is_400(served: Flask) -> None:
     @served.before_request
     def drain() -> None:

@@ -23,6 +23,8 @@ from flask_webpubsub import (
 from flask_webpubsub.testing import WebPubSubTestClient
 from tests.conftest import CONNECTION_STRING, HOST, KEY
 
+pytestmark = pytest.mark.both_doors
+
 OTHER = "Endpoint=https://other.example;AccessKey=other-key;"
 THIRD = "Endpoint=https://third.example;AccessKey=third-key;"
 

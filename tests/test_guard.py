@@ -30,6 +30,8 @@ from tests.test_dispatch import CONNECT, PATH, call, make_event
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+pytestmark = pytest.mark.both_doors
+
 Interference = Callable[[Flask], Any]
 
 
@@ -149,6 +151,7 @@ BEFORE: dict[str, Interference] = {
 }
 
 
+@pytest.mark.view_only("errorhandler")
 @pytest.mark.parametrize("interfere", AFTER.values(), ids=AFTER)
 def test_a_connect_whose_handler_raises_stays_refused(
     app: Flask, caplog: pytest.LogCaptureFixture, interfere: Interference
@@ -166,6 +169,7 @@ def test_a_connect_whose_handler_raises_stays_refused(
     assert "it is replaced by 500" in caplog.text
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("interfere", BEFORE.values(), ids=BEFORE)
 def test_a_connect_that_something_else_answers_first_is_refused(
     app: Flask, caplog: pytest.LogCaptureFixture, interfere: Interference
@@ -182,6 +186,7 @@ def test_a_connect_that_something_else_answers_first_is_refused(
     assert "before_request" in caplog.text
 
 
+@pytest.mark.view_only("before_request")
 def test_the_order_of_init_app_and_the_rest_plays_no_part(app: Flask) -> None:
     wps = WebPubSub(app)
     wps.on_connect(accept)
@@ -190,6 +195,7 @@ def test_the_order_of_init_app_and_the_rest_plays_no_part(app: Flask) -> None:
     assert wps.test_client(app).connect().answer.status == 500
 
 
+@pytest.mark.view_only("after_request")
 @pytest.mark.parametrize("handler", [accept, refuse, raise_boom])
 def test_an_after_request_that_replaces_the_answer_lets_nobody_in(app: Flask, handler: Any) -> None:
     wps = WebPubSub(app)
@@ -202,6 +208,7 @@ def test_an_after_request_that_replaces_the_answer_lets_nobody_in(app: Flask, ha
     assert wps.test_client(app).connect().answer.status == 500
 
 
+@pytest.mark.view_only("after_request")
 def test_an_after_request_that_makes_a_success_of_an_error_lets_nobody_in(app: Flask) -> None:
     wps = WebPubSub(app)
     wps.on_connect(refuse)
@@ -214,6 +221,7 @@ def test_an_after_request_that_makes_a_success_of_an_error_lets_nobody_in(app: F
     assert wps.test_client(app).connect().answer.status == 500
 
 
+@pytest.mark.view_only("after_request")
 @pytest.mark.parametrize("handler", [accept, refuse])
 def test_an_after_request_that_raises_lets_nobody_in(app: Flask, handler: Any) -> None:
     errors_are_200(app)
@@ -227,6 +235,7 @@ def test_an_after_request_that_raises_lets_nobody_in(app: Flask, handler: Any) -
     assert wps.test_client(app).connect().answer.status == 500
 
 
+@pytest.mark.view_only("after_request")
 def test_an_after_request_may_add_headers_to_an_answer(app: Flask) -> None:
     wps = WebPubSub(app)
     wps.on_connect(accept)
@@ -243,6 +252,7 @@ def test_an_after_request_may_add_headers_to_an_answer(app: Flask) -> None:
     assert connection.cookies == {"seen": "1"}
 
 
+@pytest.mark.view_only("a middleware inside")
 def test_a_middleware_that_answers_itself_lets_nobody_in(app: Flask) -> None:
     def maintenance(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -255,6 +265,7 @@ def test_a_middleware_that_answers_itself_lets_nobody_in(app: Flask) -> None:
     assert wps.test_client(app).connect().answer.status == 500
 
 
+@pytest.mark.view_only("a middleware inside")
 def test_a_middleware_that_starts_late_lets_nobody_in(app: Flask) -> None:
     closed: list[bool] = []
 
@@ -295,7 +306,13 @@ class Prefix:
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["before init_app", "after init_app"])
-@pytest.mark.parametrize(("interfere", "status"), [(before_request_answers_json, 500), (lambda app: None, 200)])
+@pytest.mark.parametrize(
+    ("interfere", "status"),
+    [
+        pytest.param(before_request_answers_json, 500, marks=pytest.mark.view_only("before_request")),
+        (lambda app: None, 200),
+    ],
+)
 def test_an_app_that_takes_a_prefix_off_its_paths_is_guarded(
     app: Flask, inside: bool, interfere: Interference, status: int
 ) -> None:
@@ -310,6 +327,7 @@ def test_an_app_that_takes_a_prefix_off_its_paths_is_guarded(
     assert call(app, make_event(CONNECT, b"{}", path=f"/shop{PATH}")).status == status
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("path", ["/events", "/événements", "/a b"])
 def test_the_guard_stands_at_any_path(app: Flask, path: str) -> None:
     app.config["WEBPUBSUB_PATH"] = path
@@ -320,6 +338,7 @@ def test_the_guard_stands_at_any_path(app: Flask, path: str) -> None:
     assert wps.test_client(app).connect().answer.status == 500
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("below", ["/", "/connect", "/chat/connect", "//connect"])
 def test_the_guard_stands_below_the_path_too(app: Flask, below: str) -> None:
     before_request_answers_json(app)
@@ -328,6 +347,7 @@ def test_the_guard_stands_below_the_path_too(app: Flask, below: str) -> None:
     assert call(app, make_event(CONNECT, b"{}", path=PATH + below)).status == 500
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("ce_type", ["Azure.WebPubSub.Sys.Connect", " azure.webpubsub.sys.connect ", CONNECT.upper()])
 def test_a_connect_is_a_connect_in_any_spelling(app: Flask, ce_type: str) -> None:
     before_request_answers_json(app)
@@ -339,6 +359,7 @@ def test_a_connect_is_a_connect_in_any_spelling(app: Flask, ce_type: str) -> Non
 # What the guard leaves alone.
 
 
+@pytest.mark.view_only("errorhandler")
 def test_an_error_of_the_apps_own_stays_what_it_is(app: Flask) -> None:
     @app.errorhandler(Boom)
     def answer(error: Boom) -> Any:
@@ -351,6 +372,7 @@ def test_an_error_of_the_apps_own_stays_what_it_is(app: Flask) -> None:
     assert (connection.answer.status, connection.answer.body) == (503, b"Not now.")
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("event", ["message", "connected", "disconnected"])
 def test_other_events_get_what_the_app_answers(app: Flask, caplog: pytest.LogCaptureFixture, event: str) -> None:
     before_request_answers_json(app)
@@ -364,6 +386,7 @@ def test_other_events_get_what_the_app_answers(app: Flask, caplog: pytest.LogCap
     assert "before its handler was called" in caplog.text
 
 
+@pytest.mark.view_only("errorhandler")
 def test_a_message_whose_handler_raises_gets_what_the_error_handler_answers(app: Flask) -> None:
     errors_are_200(app)
     wps = WebPubSub(app)
@@ -388,6 +411,7 @@ def test_a_route_of_the_users_own_is_untouched(app: Flask, caplog: pytest.LogCap
     assert caplog.records == []
 
 
+@pytest.mark.view_only("before_request")
 def test_validation_is_not_the_guards_business(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     before_request_answers_json(app)
     wps = WebPubSub(app)
@@ -418,6 +442,7 @@ def test_an_mqtt_connect_whose_handler_raises_is_refused_in_its_own_words(
     assert connection.answer.header("Content-Length") == str(len(connection.answer.body))
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("interfere", BEFORE.values(), ids=BEFORE)
 def test_an_mqtt_connect_that_something_else_answers_first_is_refused(app: Flask, interfere: Interference) -> None:
     interfere(app)
@@ -428,6 +453,7 @@ def test_an_mqtt_connect_that_something_else_answers_first_is_refused(app: Flask
     assert (answer.status, answer.body) == (500, b"")
 
 
+@pytest.mark.view_only("errorhandler")
 @pytest.mark.parametrize(("version", "code"), [(4, 3), (5, 136)], ids=["3.1.1", "5.0"])
 def test_an_error_of_the_apps_own_is_said_in_mqtts_words(app: Flask, version: int, code: int) -> None:
     @app.errorhandler(Boom)
@@ -509,7 +535,11 @@ REFUSED: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("interfere", [errors_are_200, lambda app: None], ids=["errors are 200", "nothing"])
+@pytest.mark.parametrize(
+    "interfere",
+    [pytest.param(errors_are_200, marks=pytest.mark.view_only("errorhandler")), lambda app: None],
+    ids=["errors are 200", "nothing"],
+)
 @pytest.mark.parametrize("handler", REFUSED.values(), ids=REFUSED)
 def test_an_http_exception_that_is_no_error_is_refused(
     app: Flask, caplog: pytest.LogCaptureFixture, handler: Callable[[], Any], interfere: Interference
@@ -563,6 +593,7 @@ def test_flask_is_told_of_a_handlers_exception(
     assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
 
 
+@pytest.mark.view_only("errorhandler")
 def test_the_apps_error_handlers_are_called(app: Flask) -> None:
     called: list[Exception] = []
 
@@ -596,6 +627,7 @@ def test_one_response_object_may_be_the_answer_to_many_events(app: Flask, made: 
     assert [client.connect().answer.status for _ in range(3)] == [200, 200, 200]
 
 
+@pytest.mark.view_only("response_class")
 def test_an_apps_own_response_class_is_used(app: Flask) -> None:
     class Signed(Response):
         """Adds a header to all answers of the app."""

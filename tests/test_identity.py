@@ -51,6 +51,8 @@ from tests.local_issuer import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+pytestmark = pytest.mark.both_doors
+
 KEYLESS = f"Endpoint=https://{HOST};Version=1.0;"
 OTHER_ID = "77777777-aaaa-bbbb-cccc-888888888888"
 

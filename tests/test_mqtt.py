@@ -31,6 +31,8 @@ from flask_webpubsub.testing import WebPubSubTestClient
 from tests.test_codec import log_lines
 from tests.wire import replay
 
+pytestmark = pytest.mark.both_doors
+
 V311, V500 = MqttProtocolVersion.V311, MqttProtocolVersion.V500
 SAMPLES = {V311: "mqtt_connect_311", V500: "mqtt_connect_500"}
 

@@ -46,6 +46,8 @@ from flask_webpubsub.signature import sign_connection
 from flask_webpubsub.testing import WebPubSubTestClient
 from tests.conftest import CONNECTION_STRING, HOST, KEY
 
+pytestmark = pytest.mark.both_doors
+
 #: A port on which nobody listens.
 NO_SERVER = "redis://127.0.0.1:1/0"
 PATIENCE = 10

@@ -219,6 +219,7 @@ def test_a_response_of_flask_is_passed_through_untouched(app: Flask, wps: WebPub
     ]
 
 
+@pytest.mark.view_only("after_request")
 def test_a_function_after_the_request_sees_a_response_that_was_passed_through(app: Flask, wps: WebPubSub) -> None:
     app.after_request(lambda response: response.headers.add("X-Seen", type(response).__name__) or response)
     answer = answer_to("message_text", lambda: OwnResponse("{}"), app, wps)
@@ -363,6 +364,7 @@ def test_a_type_error_of_a_handler_is_neither_retried_nor_hidden(wps: WebPubSub,
     assert calls == ["hi"]
 
 
+@pytest.mark.view_only("errorhandler")
 def test_an_error_handler_of_the_app_answers_a_message(app: Flask, wps: WebPubSub) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.register_error_handler(LookupError, lambda error: ("Try again.", 503))

@@ -179,7 +179,7 @@ class Echo:
 
 
 @pytest.fixture(scope="module")
-def echo() -> Echo:
+def echo(door: str) -> Echo:
     return Echo()
 
 

@@ -26,6 +26,8 @@ from tests import strategies
 from tests.test_codec import ODD_JSON, assert_refused
 from tests.wire import replay
 
+pytestmark = pytest.mark.both_doors
+
 
 def encode(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()

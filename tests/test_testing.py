@@ -32,6 +32,8 @@ from flask_webpubsub.errors import ConfigurationError, InvalidAnswerError
 from flask_webpubsub.testing import WebPubSubTestClient
 from tests.conftest import CONNECTION_STRING, HOST, KEY
 
+pytestmark = pytest.mark.both_doors
+
 V311 = MqttConnectProperties(protocol_version=MqttProtocolVersion.V311)
 V500 = MqttConnectProperties(protocol_version=MqttProtocolVersion.V500)
 OTHER = "Endpoint=https://other.webpubsub.azure.com;AccessKey=abcdefgh;Version=1.0;"
@@ -293,7 +295,7 @@ def test_each_connection_keeps_its_own_states(client: WebPubSubTestClient, ear: 
     assert (first.states, second.states) == ({"a": 1, "c": 3}, {"b": 2})
 
 
-@pytest.mark.parametrize("kind", ["error", "unblocking"])
+@pytest.mark.parametrize("kind", ["error", pytest.param("unblocking", marks=pytest.mark.view_only("after_request"))])
 def test_states_are_kept_of_successful_blocking_events_alone(kind: str, app: Flask, wps: WebPubSub) -> None:
     def answer() -> flask.Response:
         return flask.Response("No.", 400 if kind == "error" else 200, {"ce-connectionState": "eyJhIjoxfQ=="})
@@ -310,6 +312,7 @@ def test_states_are_kept_of_successful_blocking_events_alone(kind: str, app: Fla
     assert connection.states == {}
 
 
+@pytest.mark.view_only("flask.session")
 def test_each_connection_keeps_its_own_session(app: Flask, wps: WebPubSub) -> None:
     app.secret_key = "of the tests"
 
@@ -324,6 +327,7 @@ def test_each_connection_keeps_its_own_session(app: Flask, wps: WebPubSub) -> No
     assert answers == [UserEventResponse(count) for count in ("1", "2", "1", "3")]
 
 
+@pytest.mark.view_only("flask.request")
 def test_cookies_are_kept_of_successful_answers_alone(app: Flask, wps: WebPubSub) -> None:
     cookies: list[dict[str, str]] = []
 
@@ -510,6 +514,7 @@ def test_an_app_is_asked_by_a_host_that_it_trusts(config: dict[str, str], app: F
     assert client.connect().accepted
 
 
+@pytest.mark.view_only("flask.request")
 def test_an_app_may_be_mounted_under_a_prefix(app: Flask, wps: WebPubSub) -> None:
     seen = []
     wps.on_connect(lambda: seen.append(request.script_root))

@@ -25,6 +25,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.semconv._incubating.attributes import cloudevents_attributes, messaging_attributes
 
+pytestmark = pytest.mark.both_doors
+
 
 class Spans:
     """An app whose every request has a span, as OpenTelemetry's own instrumentation of WSGI gives it one."""
@@ -216,6 +218,7 @@ def test_a_call_that_is_no_event_does_not_start_it(wps: WebPubSub, client: WebPu
     assert list(event_handled.receivers_for(app)) == []
 
 
+@pytest.mark.view_only("a span of Flask's requests")
 def test_the_instrumentation_of_flask_gives_the_span() -> None:
     instrumentation = pytest.importorskip(
         "opentelemetry.instrumentation.flask", reason="OpenTelemetry's instrumentation of Flask is not installed"

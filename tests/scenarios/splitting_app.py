@@ -18,6 +18,7 @@ from tests.conftest import CONNECTION_STRING
 
 app = Flask(__name__)
 app.config.update(WEBPUBSUB_CONNECTION_STRING=CONNECTION_STRING, WEBPUBSUB_HUB="chat")
+app.config.from_prefixed_env()
 wps = WebPubSub(app)
 
 

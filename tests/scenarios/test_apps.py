@@ -25,6 +25,8 @@ from tests.test_dispatch import CONNECT, PATH, call, make_event
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+pytestmark = pytest.mark.both_doors
+
 
 def make_app(**config: Any) -> Flask:
     app = Flask("app")
@@ -115,6 +117,7 @@ def test_an_app_with_routes_of_its_own_keeps_them() -> None:
     assert browser.options("/").status_code == 200
 
 
+@pytest.mark.view_only("before_request")
 def test_before_request_and_teardown_functions_run_for_events() -> None:
     app = make_app()
     steps: list[str] = []
@@ -139,6 +142,7 @@ def test_before_request_and_teardown_functions_run_for_events() -> None:
     assert steps == ["before", "handler", "after"]
 
 
+@pytest.mark.view_only("flask.session")
 def test_a_session_cookie_stays_with_its_connection() -> None:
     app = make_app()
     wps = WebPubSub(app)
@@ -157,6 +161,7 @@ def test_a_session_cookie_stays_with_its_connection() -> None:
 # CSRF protection.
 
 
+@pytest.mark.view_only("before_request")
 @pytest.mark.parametrize("order", ["before", "after"])
 @pytest.mark.parametrize("exempt", [True, False], ids=["exempt", "not exempt"])
 def test_csrf_protection_has_to_exempt_the_webhook(caplog: pytest.LogCaptureFixture, exempt: bool, order: str) -> None:
@@ -201,6 +206,7 @@ def test_csrf_protection_stays_on_for_the_rest_of_the_app(caplog: pytest.LogCapt
     assert "csrf.exempt" not in caplog.text
 
 
+@pytest.mark.view_only("before_request")
 def test_a_400_of_our_own_is_not_blamed_on_csrf_protection(caplog: pytest.LogCaptureFixture) -> None:
     flask_wtf = pytest.importorskip("flask_wtf", reason="Flask-WTF is not installed")
     app = make_app()
@@ -216,7 +222,11 @@ def test_a_400_of_our_own_is_not_blamed_on_csrf_protection(caplog: pytest.LogCap
 # Under a prefix, behind proxies, by name.
 
 
-@pytest.mark.parametrize("guarded", [False, True], ids=["a good app", "an app that answers first"])
+@pytest.mark.parametrize(
+    "guarded",
+    [False, pytest.param(True, marks=pytest.mark.view_only("before_request"))],
+    ids=["a good app", "an app that answers first"],
+)
 def test_an_app_under_a_prefix_works(guarded: bool) -> None:
     app = make_app()
     if guarded:
@@ -253,8 +263,9 @@ def test_an_app_with_an_application_root_works() -> None:
     converse(wps.test_client(app))
 
 
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_an_app_behind_a_proxy_works(order: str) -> None:
+def make_proxied_app(order: str) -> tuple[Flask, WebPubSub]:
+    """An app whose proxies are told of before the extension or after it."""
+
     def fix() -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]
 
@@ -262,15 +273,28 @@ def test_an_app_behind_a_proxy_works(order: str) -> None:
     if order == "before":
         fix()
     wps = WebPubSub(app)
-    add_chat(wps)
     if order == "after":
         fix()
+    return app, wps
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_an_app_behind_a_proxy_works(order: str) -> None:
+    app, wps = make_proxied_app(order)
+    add_chat(wps)
+
+    converse(wps.test_client(app))
+
+
+@pytest.mark.view_only("flask.request")
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_a_handler_knows_where_the_proxy_is(order: str) -> None:
+    app, wps = make_proxied_app(order)
 
     @wps.on_user_event("where")
     def where() -> str:
         return request.url_root
 
-    converse(wps.test_client(app))
     forwarded: dict[str, str | None] = {
         "X-Forwarded-Proto": "https",
         "X-Forwarded-Host": "chat.example",

@@ -18,6 +18,8 @@ from flask_webpubsub.access import DEVELOPMENT_CONNECTION_STRING
 from flask_webpubsub.testing import Connection, WebPubSubTestClient
 from tests.scenarios.test_security import make_app, with_key
 
+pytestmark = pytest.mark.both_doors
+
 PRIMARY, SECONDARY, NEW_PRIMARY, NEW_SECONDARY = "primary-1", "secondary-1", "primary-2", "secondary-2"
 
 # What the app knows, and what the service signs with.

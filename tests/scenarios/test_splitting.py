@@ -33,8 +33,9 @@ TAKES_ANY_TEXT |= {"the message of an error": 400}
 
 
 @pytest.fixture(scope="module", params=[*SERVERS, DEVELOPMENT_SERVER])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with serve(request.param, "tests.scenarios.splitting_app:app") as running:
+def server(request: pytest.FixtureRequest, door: str) -> Iterator[Server]:
+    env = {"FLASK_WEBPUBSUB_DIRECT": json.dumps(door == "lane")}
+    with serve(request.param, "tests.scenarios.splitting_app:app", env=env) as running:
         yield running
 
 
