@@ -234,6 +234,10 @@ def encode_response(
     """
     try:
         match response:
+            case UserEventResponse():
+                answer = _encode_user_response(response, write_json)
+            case ConnectEventResponse():
+                answer = _encode_connect_response(response)
             case EventErrorResponse():
                 return encode_error(make_error_code(response.code), response.error_message, mqtt_version(request))
             case MqttConnectEventErrorResponse():
@@ -241,10 +245,6 @@ def encode_response(
                 if version is None:
                     raise ValueError("an MQTT error does not fit the event.")
                 return _encode_mqtt_error(response, version)
-            case ConnectEventResponse():
-                answer = _encode_connect_response(response)
-            case UserEventResponse():
-                answer = _encode_user_response(response, write_json)
             case _:
                 answer = Answer(204)
         answer.headers += _encode_changed_states(response, request.connection_context.states, max_state_bytes)

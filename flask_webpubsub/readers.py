@@ -23,6 +23,9 @@ from .schemas import AnswerSchema, ServiceSchema, dump, load
 Reader = Callable[[Any], dict[str, Any]]
 HeaderReader = Callable[[Mapping[str, Any]], Sequence[Any]]
 
+# Printable ASCII without the comma.
+_PLAIN = bytes(code for code in range(0x20, 0x7F) if code != ord(","))
+
 
 def make_body_reader(schema: ServiceSchema) -> Reader:
     """A function that reads bodies as :func:`load` does with the schema.
@@ -104,10 +107,12 @@ def make_header_reader(schema: Schema, names: Sequence[str]) -> HeaderReader:
     if not _is_plain(schema, Schema) or {*texts, *raws} != fields.keys():
         return read_all
 
-    order = texts + raws
+    # Texts come first, and among them and the raw ones, those that are required stand side by side.
+    order = sorted(texts + raws, key=lambda name: (name in raws, (name in raws) != fields[name].required))
     get_keys = [keys[name] for name in order]
     text_count = len(texts)
-    required = {keys[name] for name, field in fields.items() if field.required}
+    required = [position for position, name in enumerate(order) if fields[name].required]
+    needed = slice(required[0], required[-1] + 1) if required else slice(0)
     conversions = [
         (position, field.convert)
         for position, name in enumerate(order)
@@ -118,9 +123,8 @@ def make_header_reader(schema: Schema, names: Sequence[str]) -> HeaderReader:
     def read(environ: Mapping[str, Any]) -> Sequence[Any]:
         found = list(map(environ.get, get_keys))
         # What is true of all these headers is asked once, of all together. Those that may hold a comma seldom do.
-        text = "".join(filter(None, found[:text_count]))
-        plain = text.isascii() and text.isprintable() and "," not in text and "" not in found
-        if not plain or not environ.keys() >= required:
+        text = "".join(filter(None, found[:text_count])).encode("utf-8", "surrogatepass")
+        if text.translate(None, _PLAIN) or "" in found or None in found[needed]:
             return read_all(environ)
         try:
             for position, convert in conversions:
