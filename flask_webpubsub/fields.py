@@ -255,12 +255,14 @@ class AnyHeader(HeaderText):
 
 
 class UserIdHeader(AnyHeader):
-    """A user id, in UTF-8."""
+    """A user id, in UTF-8 and without control characters."""
 
     def convert(self, value: str) -> str:
         if not value:
             # Some servers drop a value that is not ASCII: a user must not become anonymous by that.
             raise ValidationError("Empty. Perhaps the server dropped a value that is not ASCII.")
+        if _CONTROL.search(value):
+            raise ValidationError("Holds a control character, as a header may that was folded over two lines.")
         return value if value.isascii() else from_wsgi(value)
 
 

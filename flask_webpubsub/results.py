@@ -128,6 +128,10 @@ def _pass_through(result: HTTPResponse, context: WebPubSubConnectionContext) -> 
             f"The handler of {describe(context)} answered with the status {result.status_code}: "
             "an event is answered with 2xx, 4xx or 5xx."
         )
+    if not result.status.isprintable():  # Werkzeug lets a line break pass, and some servers too
+        raise InvalidHandlerResultError(
+            f"The handler of {describe(context)} answered with a status line that holds control characters."
+        )
     if context.event_type is WebPubSubEventType.USER and result.status_code < 300:
         has_body = result.is_streamed or result.calculate_content_length() != 0
         if has_body and not is_message_type(result.content_type):

@@ -237,6 +237,7 @@ NOT_PASSED: dict[str, Callable[[], Any]] = {
     "not-modified": lambda: flask.Response(status=304),
     "early": lambda: flask.Response(status=103),
 }
+STATUS_LINES = {"a line break": "200 OK\r\nX-Injected: 1", "a null": "200 O\0K", "an escape": "200 \x1b[2K"}
 NO_MESSAGES: dict[str, Callable[[], Any]] = {
     "html": lambda: flask.Response("<p>"),
     "created-html": lambda: flask.Response("<p>", 201),
@@ -252,6 +253,14 @@ def test_a_redirect_is_no_answer(
     make: Any, name: str, app: Flask, wps: WebPubSub, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert_refused(answer_to(name, lambda: make(), app, wps), caplog)
+
+
+@pytest.mark.parametrize("status", STATUS_LINES.values(), ids=STATUS_LINES)
+@pytest.mark.parametrize("name", ["connect", "message_text"])
+def test_a_status_line_that_no_server_should_send_is_no_answer(
+    status: str, name: str, app: Flask, wps: WebPubSub, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert_refused(answer_to(name, lambda: flask.Response("a", status, mimetype="text/plain"), app, wps), caplog)
 
 
 @pytest.mark.parametrize("make", NO_MESSAGES.values(), ids=NO_MESSAGES)

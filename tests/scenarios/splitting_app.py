@@ -51,13 +51,9 @@ ANSWERS: dict[str, Callable[[str], Any]] = {
     "the message of an error": lambda text: EventErrorResponse("userError", text),
     "a header of a response": lambda text: Response("ack", mimetype="text/plain", headers={"X-Own": text}),
     "the type of a response": lambda text: Response("ack", content_type=f"text/plain; a={text}"),
+    "the status of a response": lambda text: Response("ack", f"200 {text}", mimetype="text/plain"),
     "a cookie": with_cookie,
 }
-
-
-@wps.on_user_event("status")
-def status(data: str) -> Response:
-    return Response("ack", status=f"200 {data}", mimetype="text/plain")
 
 
 @wps.on_connect

@@ -24,12 +24,14 @@ SECRET = "the secret of the body"
 SIGNATURE = sign_connection("c1", [KEY.encode()])
 # What ends a line or moves the cursor, for one reader or another, what turns text around, and what Python formats.
 HOSTILE = "x\r\nERROR all is lost\x1b[2K\x0b\x85\u2028\u202e\x07%s%(name)s{0}"
+# The same without control characters, as the id of a user may be.
+USER = "x\x85\u2028\u202e%s%(name)s{0}"
 # The same where an event may hold nothing but printable ASCII.
 PRINTABLE = "x%s%(name)s{0}'\"\\n"
 
 # A text of the client's that stands in each header which may hold it.
 HEADERS: dict[str, str | None] = {
-    "ce-userId": to_wsgi(HOSTILE),
+    "ce-userId": to_wsgi(USER),
     "x-ms-client-request-id": to_wsgi(HOSTILE),
     "User-Agent": to_wsgi(HOSTILE),
     "x-webpubsub-metadata-a": to_wsgi(HOSTILE),
@@ -93,6 +95,7 @@ LINES: dict[str, Any] = {
     "a forged signature": ({"headers": {"ce-signature": SIGNATURE[:-4] + "0000"}}, 401, nothing),
     "a hub": ({"headers": {"ce-hub": PRINTABLE}}, 404, nothing),
     "a hub over two lines": ({"headers": {"ce-hub": HOSTILE}}, 400, nothing),
+    "a user over two lines": ({"headers": {"ce-userId": to_wsgi(HOSTILE)}}, 400, nothing),
     "an event": ({"ce_type": f"azure.webpubsub.user.{PRINTABLE}"}, 404, nothing),
     "an event that differs": ({"headers": {"ce-eventName": PRINTABLE}}, 400, nothing),
     "a type": ({"headers": {"Content-Type": HOSTILE}}, 400, nothing),

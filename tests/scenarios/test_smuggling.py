@@ -133,7 +133,7 @@ FOLDED = {
     "a header in the fold of another": (
         b"ce-hub: chat",
         b"ce-userId: ada\r\n\tce-hub: support\r\nce-hub: chat",
-        (200, b"ada\tce-hub: support in chat"),
+        (400, b"Bad Request"),
     ),
 }
 

@@ -72,20 +72,6 @@ def test_a_text_that_goes_into_the_answer_to_a_connect_makes_no_header(server: S
     assert (connection.user_id, connection.subprotocol) == (text, text)
 
 
-# Nobody but the server looks at the words after a status, as the page on the threat model says.
-SENDS_ANY_STATUS = {DEVELOPMENT_SERVER}
-LEAVES_THE_WORDS_AWAY = {"granian"}
-
-
-def test_a_text_in_the_status_of_a_response_is_stopped_by_servers_for_production(server: Server) -> None:
-    body = ATTACK.format("\r\n").encode()
-    with server.open_socket() as connection:
-        connection.sendall(event_bytes([*event_headers("status"), ("Content-Length", str(len(body)))]) + body)
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert (b"X-Injected" in answer) == (server.name in SENDS_ANY_STATUS)
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") == (server.name in LEAVES_THE_WORDS_AWAY)
-
-
 # Events: the service's side of the package writes headers, too.
 
 
