@@ -54,9 +54,12 @@ class TextList(Checked):
     """A list of strings, which one string is not."""
 
     def check(self, value: Any) -> list[str]:
-        if not isinstance(value, list | tuple | set | frozenset) or not are_strings(value):
+        if not isinstance(value, _LISTS) or not are_strings(value):
             raise ValidationError("Not a list of strings.")
         return list(value)
+
+
+_LISTS = (list, tuple, set, frozenset)
 
 
 class TextListMap(Checked):
@@ -146,8 +149,9 @@ class Certificates(Checked):
             ]
         except (AttributeError, KeyError, TypeError) as error:
             raise ValidationError("Not a list of certificates.") from error
-        if not all(isinstance(item.thumbprint, str) and isinstance(item.content, str | None) for item in certificates):
-            raise ValidationError("Not a list of certificates.")
+        for item in certificates:
+            if not isinstance(item.thumbprint, str) or not (item.content is None or isinstance(item.content, str)):
+                raise ValidationError("Not a list of certificates.")
         return certificates
 
 
@@ -203,7 +207,7 @@ def _checked_text(value: Any) -> str:
 
 
 def _checked_list(value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, (list, tuple)):
         raise ValidationError("Not a list.")
     return list(value)
 

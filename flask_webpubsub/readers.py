@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeGuard
 
 from marshmallow import EXCLUDE, Schema, ValidationError, missing
 from marshmallow.fields import Field
@@ -142,15 +142,19 @@ def make_answer_writer(schema: AnswerSchema) -> Callable[[Any], dict[str, Any]]:
 
     :raises ValueError: (the function) if a value is not of its field's type.
     """
-    if not _is_plain(schema, AnswerSchema):
+    fields = [
+        (name, field.data_key or name, field.check)
+        for name, field in schema.dump_fields.items()
+        if _writes_what_it_checks(field)
+    ]
+    if not _is_plain(schema, AnswerSchema) or len(fields) != len(schema.dump_fields):
         return lambda obj: dump(schema, obj)
-    fields = [(name, field.data_key or name, field) for name, field in schema.dump_fields.items()]
 
     def write(obj: Any) -> dict[str, Any]:
         try:
             return {
-                key: None if value is None else field._serialize(value, name, obj)
-                for name, key, field in fields
+                key: None if value is None else check(value)
+                for name, key, check in fields
                 if (value := getattr(obj, name)) is not NOT_GIVEN
             }
         except (AttributeError, ValidationError):
@@ -162,6 +166,12 @@ def make_answer_writer(schema: AnswerSchema) -> Callable[[Any], dict[str, Any]]:
 def _read_value(field: Field[Any]) -> Callable[[Any], Any]:
     """The function of a field that reads one value, or the field's own reading where there is more to it."""
     return field.check if isinstance(field, Checked) and not _does_more(field) else field.deserialize
+
+
+def _writes_what_it_checks(field: Field[Any]) -> TypeGuard[Checked]:
+    """Whether a field writes a value in the form in which it reads it."""
+    cls = type(field)
+    return isinstance(field, Checked) and (cls.serialize, cls._serialize) == (Checked.serialize, Checked._serialize)
 
 
 def _does_more(field: Field[Any]) -> bool:

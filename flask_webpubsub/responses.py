@@ -88,10 +88,10 @@ class UserEventResponse(WebPubSubEventResponse):
     user_properties: Collection[MqttUserProperty] = field(default_factory=list, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.data_type is not None:
+        if self.data_type is None:
+            self.data_type = None if self.data is NOT_GIVEN else guess_data_type(self.data)
+        elif type(self.data_type) is not WebPubSubDataType:
             self.data_type = WebPubSubDataType(self.data_type)
-        elif self.data is not NOT_GIVEN:
-            self.data_type = guess_data_type(self.data)
 
 
 @dataclass(eq=False, repr=False)
