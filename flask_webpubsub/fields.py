@@ -102,15 +102,20 @@ class StateMap(Checked):
     """A map from the names of states to their values."""
 
     def check(self, value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping) or not are_strings(value):
+        if not (type(value) is dict or isinstance(value, Mapping)) or not are_strings(value):
             raise ValidationError("Not a map with strings as keys.")
         return value
+
+
+_DATA_TYPES: dict[str, WebPubSubDataType] = {member.value: member for member in WebPubSubDataType}
 
 
 class DataType(Checked):
     """The name of a data type, in any case."""
 
     def check(self, value: Any) -> WebPubSubDataType:
+        if isinstance(value, str) and (known := _DATA_TYPES.get(value)) is not None:
+            return known  # as it is spelt on the wire, without the search of an enum
         try:
             return WebPubSubDataType(value)
         except (ValueError, RecursionError) as error:  # an enum writes into its error what it was given
