@@ -17,10 +17,10 @@ from tests.benchmarks.events import MIB
 from tests.benchmarks.garbage import count_garbage
 from tests.benchmarks.goals import GOALS, Figure
 from tests.benchmarks.leaks import find_leak
-from tests.benchmarks.memory import Stream, peak_of
+from tests.benchmarks.memory import Stream, measure_memory, peak_of
 from tests.benchmarks.ratios import ratio, run_rounds
 from tests.benchmarks.report import write_lines
-from tests.benchmarks.variants import Variant, make_references, verified
+from tests.benchmarks.variants import Variant, make_references, make_small, verified
 
 
 @pytest.fixture
@@ -68,6 +68,12 @@ def test_a_copy_of_a_body_shows_in_the_peak() -> None:
     assert 1 <= peak_of(lambda: body.read()) / MIB < 1.1
     assert body.left == 0
     assert 2 <= peak_of(lambda: Stream(MIB).read().decode()) / MIB < 2.1
+
+
+def test_an_event_of_1_mib_is_measured_and_meets_its_goals() -> None:
+    figures = list(measure_memory(verified(make_small())))
+    assert [figure.name for figure in figures] == [name for name in GOALS if name.startswith(("memory: ", "read: "))]
+    assert [figure for figure in figures if not figure.met] == []
 
 
 def test_garbage_in_cycles_is_counted_and_other_garbage_is_not() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 from flask import Flask
+from werkzeug.wsgi import ClosingIterator
 
 from .events import MIB, Environ, make_forged_message, make_mib
 from .goals import Figure
@@ -43,8 +44,9 @@ def send(app: Flask, environ: Environ, body: Stream) -> int:
     """Send an event whose body is a stream; the status of the answer."""
     started: list[str] = []
     request = environ | {"CONTENT_LENGTH": str(body.left), "wsgi.input": body}
-    with closing(app(request, lambda status, *_: started.append(status))) as answer:  # type: ignore[arg-type,type-var]
-        b"".join(answer)
+    answer = app(request, lambda status, *_: started.append(status))  # type: ignore[arg-type]
+    with closing(ClosingIterator(answer)) as chunks:
+        b"".join(chunks)
     return int(started[0][:3])
 
 
