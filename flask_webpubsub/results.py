@@ -130,7 +130,8 @@ def _pass_through(result: HTTPResponse, context: WebPubSubConnectionContext) -> 
         )
     if not result.status.isprintable():  # Werkzeug lets a line break pass, and some servers too
         raise InvalidHandlerResultError(
-            f"The handler of {describe(context)} answered with a status line that holds control characters."
+            f"The handler of {describe(context)} answered with a status line that holds control characters: "
+            "leave out of its status what a client sent, or give the number alone."
         )
     if context.event_type is WebPubSubEventType.USER and result.status_code < 300:
         has_body = result.is_streamed or result.calculate_content_length() != 0

@@ -261,6 +261,8 @@ def test_a_status_line_that_no_server_should_send_is_no_answer(
     status: str, name: str, app: Flask, wps: WebPubSub, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert_refused(answer_to(name, lambda: flask.Response("a", status, mimetype="text/plain"), app, wps), caplog)
+    assert "give the number alone" in caplog.text
+    assert "X-Injected" not in caplog.text
 
 
 @pytest.mark.parametrize("make", NO_MESSAGES.values(), ids=NO_MESSAGES)
